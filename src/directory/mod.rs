@@ -174,7 +174,7 @@ impl<N: Network> Directory<N> {
         limits: &Limits<N::Topic>,
     ) -> Arc<ConnectionRecord> {
         let generation = self.generations.fetch_add(1, Ordering::AcqRel) + 1;
-        let connection_id = ConnectionId::new(generation, info.direction, info.kind);
+        let connection_id = ConnectionId::new(generation, info);
         let credit_owner = CreditOwner::new(Arc::clone(&self.admission));
         let direct = self.direct.get(peer).map_or(info.kind.direct, |direct| *direct);
         Arc::new(ConnectionRecord::new(connection_id, direct, score, credit_owner, limits))

@@ -109,6 +109,9 @@ pub struct Connection {
     pub outbound: bool,
     /// A bootstrap peer: it receives control messages only.
     pub bootstrap: bool,
+    /// It speaks floodsub: it receives every message and no control messages. Absent if it does not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub floodsub: bool,
 }
 
 /// A point that could not be reached.

@@ -48,7 +48,7 @@ pub fn write(
             lanes.push(Item::plain(fragment, Lane::Control));
         }
     }
-    while pack(&mut lanes, limits, &mut out, &mut Vec::new()) > 0 {}
+    while pack(&mut lanes, None, limits, &mut out, &mut Vec::new()) > 0 {}
     Ok(out)
 }
 

@@ -188,6 +188,7 @@ const OUTCOME: Label = Label::one_of(
         "not_joined",
         "already_in_mesh",
         "direct_peer",
+        "floodsub_peer",
         "backed_off",
         "negative_score",
         "mesh_full",

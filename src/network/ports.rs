@@ -95,6 +95,10 @@ pub struct ConnectionInfo {
     pub direction: Direction,
     /// The roles of the peer.
     pub kind: PeerKind,
+    /// The peer speaks floodsub over this connection, and no gossipsub: it is sent every message of the topics that it is
+    /// subscribed to, as long as its score is not below
+    /// [`publish_threshold`](crate::LimitsConfig::publish_threshold), is in no mesh, and is sent no control messages.
+    pub floodsub: bool,
     /// The peer's end of the connection, if the transport has IP addresses and ports.
     pub remote_address: Option<SocketAddr>,
     /// The software that the peer reports to run, if it is known.
@@ -138,6 +142,12 @@ impl ConnectionInfo {
     /// Sets the roles of the peer.
     pub fn kind(mut self, kind: PeerKind) -> Self {
         self.kind = kind;
+        self
+    }
+
+    /// Makes the peer one that speaks floodsub.
+    pub fn floodsub(mut self) -> Self {
+        self.floodsub = true;
         self
     }
 

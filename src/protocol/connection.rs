@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt};
 
 use foldhash::fast::RandomState;
 
-use crate::network::{Direction, PeerKind};
+use crate::network::{ConnectionInfo, PeerKind};
 
 /// The id of one connection of one peer. A later connection of the same peer has a greater id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,18 +13,20 @@ pub(crate) struct ConnectionId(u64);
 
 const OUTBOUND: u64 = 1;
 const BOOTSTRAP: u64 = 2;
+const FLOODSUB: u64 = 4;
 
 /// The number of low bits that hold flags; the bits above them hold the generation.
-const FLAG_BITS: u32 = 2;
+const FLAG_BITS: u32 = 3;
 
 impl ConnectionId {
-    /// Makes an id. `generation` is below 2^62 and unique among all connections of the engine. Whether the peer is a
+    /// Makes an id. `generation` is below 2^61 and unique among all connections of the engine. Whether the peer is a
     /// direct one is no part of it: that can change.
-    pub(crate) fn new(generation: u64, direction: Direction, kind: PeerKind) -> Self {
-        let PeerKind { direct: _, bootstrap, trusted: _ } = kind;
-        let bits = [(direction.is_outbound(), OUTBOUND), (bootstrap, BOOTSTRAP)];
-        let kind = bits.iter().filter(|(is, _)| *is).map(|(_, bit)| bit).sum::<u64>();
-        Self(generation << FLAG_BITS | kind)
+    pub(crate) fn new(generation: u64, info: &ConnectionInfo) -> Self {
+        let PeerKind { direct: _, bootstrap, trusted: _ } = info.kind;
+        let bits =
+            [(info.direction.is_outbound(), OUTBOUND), (bootstrap, BOOTSTRAP), (info.floodsub, FLOODSUB)];
+        let flags = bits.iter().filter(|(is, _)| *is).map(|(_, bit)| bit).sum::<u64>();
+        Self(generation << FLAG_BITS | flags)
     }
 
     fn generation(self) -> u64 {
@@ -40,6 +42,16 @@ impl ConnectionId {
     pub(crate) fn is_bootstrap(self) -> bool {
         self.0 & BOOTSTRAP != 0
     }
+
+    /// Whether the peer speaks floodsub over this connection: it is in no mesh and is sent no control messages.
+    pub(crate) fn is_floodsub(self) -> bool {
+        self.0 & FLOODSUB != 0
+    }
+
+    /// Whether the peer may be sent IHAVE and IWANT.
+    pub(crate) fn takes_gossip(self) -> bool {
+        self.0 & (BOOTSTRAP | FLOODSUB) == 0
+    }
 }
 
 impl fmt::Debug for ConnectionId {
@@ -47,7 +59,8 @@ impl fmt::Debug for ConnectionId {
         let name = |is: bool, name: &'static str| if is { name } else { "" };
         let outbound = name(self.is_outbound(), " outbound");
         let bootstrap = name(self.is_bootstrap(), " bootstrap");
-        write!(f, "#{}{outbound}{bootstrap}", self.generation())
+        let floodsub = name(self.is_floodsub(), " floodsub");
+        write!(f, "#{}{outbound}{bootstrap}{floodsub}", self.generation())
     }
 }
 

@@ -220,6 +220,9 @@ impl<N: Network> TopicRef<'_, N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> GraftOutcome {
+        if status.is_floodsub() {
+            return GraftOutcome::FloodsubPeer;
+        }
         match self {
             Self::Active(state) => state.graft(peer, status, below_topic_limit, cx, outbox),
             Self::Passive(topic) => topic.graft(peer, status, cx, outbox),
@@ -255,6 +258,9 @@ impl<N: Network> TopicRef<'_, N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> IHaveOutcome<N> {
+        if status.is_floodsub() {
+            return IHaveOutcome::FloodsubPeer;
+        }
         match self {
             Self::Active(state) => state.ihave(peer, status, ids, quota, cx, outbox),
             Self::Passive(_) => match accept_ihave(status, quota, cx.limits) {

@@ -15,7 +15,10 @@ use serde_path_to_error::Segment;
 use super::{Recordable, limits};
 use crate::{
     limits::{LimitsConfig, RuntimeLimits},
-    network::{FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, PeerFeedback, PeerKind, hooks::Hooks},
+    network::{
+        ConnectionInfo, FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, PeerFeedback, PeerKind,
+        hooks::Hooks,
+    },
 };
 
 /// What is wrong in a line of a recording, and where.
@@ -96,6 +99,8 @@ pub(super) struct Connection<N: Recordable> {
     /// The peer's address, for P6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) address: Option<SocketAddr>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) floodsub: bool,
 }
 
 /// A message of a peer.
@@ -136,8 +141,17 @@ impl<N: Recordable> PeerInput<N> {
             P2pInput::NewConnection { peer, info } => {
                 let PeerKind { direct, trusted, bootstrap } = info.kind;
                 let (point, outbound) = (network.reachable_point(&peer), Some(info.direction.is_outbound()));
-                let address = info.remote_address;
-                Self::NewConnection(Connection { peer, direct, outbound, trusted, bootstrap, point, address })
+                let ConnectionInfo { remote_address: address, floodsub, .. } = info;
+                Self::NewConnection(Connection {
+                    peer,
+                    direct,
+                    outbound,
+                    trusted,
+                    bootstrap,
+                    point,
+                    address,
+                    floodsub,
+                })
             }
             P2pInput::Disconnection { peer } => Self::Disconnection { peer },
             P2pInput::RemoteAddresses { peer, addresses } => Self::RemoteAddresses { peer, addresses },

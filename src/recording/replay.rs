@@ -174,7 +174,7 @@ impl<N: Recordable> Replay<N> {
     }
 
     fn connect(&mut self, connection: Connection<N>) -> Value {
-        let Connection { peer, direct, outbound, trusted, bootstrap, point, address } = connection;
+        let Connection { peer, direct, outbound, trusted, bootstrap, point, address, floodsub } = connection;
         if let Some(point) = point {
             self.network.set_reachable_point(&peer, point);
         }
@@ -182,7 +182,7 @@ impl<N: Recordable> Replay<N> {
         let outbound = outbound.unwrap_or(trusted);
         let info = if outbound { ConnectionInfo::outbound() } else { ConnectionInfo::inbound() };
         let mut info = info.kind(PeerKind { direct, trusted, bootstrap });
-        info.remote_address = address;
+        (info.remote_address, info.floodsub) = (address, floodsub);
         json!(self.node.add_peer(&peer, &info, self.now))
     }
 

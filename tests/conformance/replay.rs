@@ -146,6 +146,7 @@ pub async fn connect_all(live: &mut Live) {
         let [direct, outbound, trusted] = [peer == 0, peer % 3 == 0, peer % 5 == 0];
         let mut info = ConnectionInfo::new(Direction::outbound_if(outbound));
         (info.kind.direct, info.kind.trusted, info.kind.bootstrap) = (direct, trusted, peer == 1);
+        info.floodsub = peer % 7 == 4;
         live.p2p(P2pInput::NewConnection { peer, info }).await;
         for topic in ["a", "b", "c"] {
             live.message(peer, P2pMessage::subscribe(topic.to_owned())).await;

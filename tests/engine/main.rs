@@ -14,6 +14,7 @@ mod event_wakers;
 mod fairness;
 mod faults;
 mod first_messages;
+mod floodsub;
 mod graylist;
 mod heartbeat_timer;
 mod hooks;

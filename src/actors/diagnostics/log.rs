@@ -119,7 +119,10 @@ impl<N: Network> PeerLog<'_, N> {
             IHaveOutcome::TooManyIHaves { count, max } | IHaveOutcome::TooManyIWants { count, max } => {
                 debug!(?peer, ?topic, outcome = name, score, count, max, "ihave ignored");
             }
-            IHaveOutcome::TopicNotTracked | IHaveOutcome::InvalidId | IHaveOutcome::Graylisted => {
+            IHaveOutcome::TopicNotTracked
+            | IHaveOutcome::FloodsubPeer
+            | IHaveOutcome::InvalidId
+            | IHaveOutcome::Graylisted => {
                 debug!(?peer, ?topic, outcome = name, score, "ihave ignored");
             }
         }
@@ -206,16 +209,16 @@ pub(in crate::actors) fn publish<N: Network>(topic: &N::Topic, outcome: &Publish
 
 // === The supervisor ===
 
-/// Logs a connection of this kind, or a disconnection.
+/// Logs a connection of this kind, and whether it carries floodsub, or a disconnection.
 pub(in crate::actors) fn connection(
     peer: &impl std::fmt::Debug,
     outcome: &'static str,
-    kind: Option<(Direction, PeerKind)>,
+    kind: Option<(Direction, PeerKind, bool)>,
 ) {
     match kind {
-        Some((direction, PeerKind { direct, trusted, bootstrap })) => {
+        Some((direction, PeerKind { direct, trusted, bootstrap }, floodsub)) => {
             let outbound = direction.is_outbound();
-            debug!(?peer, outcome, direct, outbound, trusted, bootstrap, "connection");
+            debug!(?peer, outcome, direct, outbound, trusted, bootstrap, floodsub, "connection");
         }
         None => debug!(?peer, outcome, "disconnection"),
     }

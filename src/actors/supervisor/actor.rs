@@ -196,7 +196,7 @@ impl<N: Network> Handler<Connect<N>> for SupervisorActor<N> {
         let Connect { peer, direction, kind, remote_ip, connection_id } = message;
         let outcome = self.peers.connect(&peer, connection_id, kind);
         self.outbox.counters.input(Input::AddPeer, &outcome);
-        log::connection(&peer, outcome.name(), Some((direction, kind)));
+        log::connection(&peer, outcome.name(), Some((direction, kind, connection_id.is_floodsub())));
         if outcome == AddPeer::Added {
             self.peers.set_addresses(&peer, remote_ip.as_slice());
             self.record(&peer, None, self.shared.now(), PeerDecision::Connected);

@@ -86,6 +86,8 @@ pub struct Network {
     pub dial: Vec<Multiaddr>,
     pub addresses: Addresses,
     pub signing: Signing,
+    /// Whether peers that speak floodsub only are served.
+    pub floodsub: bool,
     /// The largest frame that is written, in bytes.
     pub max_frame_out: usize,
     /// The largest frame that is read, in bytes.
@@ -100,6 +102,7 @@ impl Default for Network {
             dial: Vec::new(),
             addresses: Addresses::default(),
             signing: Signing::default(),
+            floodsub: false,
             max_frame_out: wire.max_frame_out,
             max_frame_in: wire.max_frame_in,
         }
@@ -113,7 +116,10 @@ impl Network {
             Addresses::Loopback => AddressFilter::GlobalAndLoopback,
             Addresses::Any => AddressFilter::Any,
         };
-        TransportConfig::default().with(|c| c.gossipsub.addresses = addresses)
+        TransportConfig::default().with(|c| {
+            c.gossipsub.addresses = addresses;
+            c.gossipsub.floodsub = self.floodsub;
+        })
     }
 
     pub fn wire(&self) -> WireLimits {

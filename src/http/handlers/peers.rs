@@ -168,9 +168,9 @@ pub(super) async fn score<N: Displayable>(
 }
 
 fn connection<N: Displayable>(view: &ConnectionView<N>, with_topics: bool) -> Connection {
-    let ConnectionView { topics, direct, outbound, bootstrap, .. } = view;
+    let ConnectionView { topics, direct, outbound, bootstrap, floodsub, .. } = view;
     let topics = topics.iter().filter(|_| with_topics).map(Identifier::new).collect();
-    Connection { topics, direct: *direct, outbound: *outbound, bootstrap: *bootstrap }
+    Connection { topics, direct: *direct, outbound: *outbound, bootstrap: *bootstrap, floodsub: *floodsub }
 }
 
 fn topic_score(topic: Identifier, part: &TopicBreakdown) -> TopicScore {

@@ -176,7 +176,7 @@ function row(...cells) {
   return created;
 }
 
-const connectionKind = peer => [peer.direct && 'direct', peer.bootstrap && 'bootstrap', peer.outbound ? 'outbound' : 'inbound']
+const connectionKind = peer => [peer.direct && 'direct', peer.bootstrap && 'bootstrap', peer.floodsub && 'floodsub', peer.outbound ? 'outbound' : 'inbound']
   .filter(Boolean).join(', ');
 
 function showPeers() {

@@ -11,7 +11,9 @@ use ::libp2p::PeerId;
 use super::{
     WireNetwork,
     limits::WireLimits,
-    protobuf::{field, field_length, put_bytes, put_integer, put_optional, put_signed_fields},
+    protobuf::{
+        ProtoReader, Value, field, field_length, put_bytes, put_integer, put_optional, put_signed_fields,
+    },
 };
 use crate::{
     libp2p::{
@@ -65,6 +67,19 @@ impl Fragment {
         Self { kind, bytes: Arc::new(Encoded { bytes, charge: None }) }
     }
 
+    /// Leaves only the topic of a PRUNE: v1.0 knows neither recommended peers nor a backoff. Returns the number of bytes that are
+    /// left out. What is left has no charge: it is about to be written.
+    pub(in crate::libp2p) fn reduce_to_v1_0(&mut self) -> usize {
+        if self.kind != Kind::Prune {
+            return 0;
+        }
+        let before = self.bytes.len();
+        // The topic is the first field of the only one.
+        let topic = first_field(first_field(&self.bytes));
+        *self = entry(Kind::Prune, field::control::PRUNE, |out| put_bytes(out, field::TOPIC_ID, topic));
+        before - self.bytes.len()
+    }
+
     /// Charges the bytes until the last recipient has no use for them. The fragment was not cloned yet.
     fn charge_to(&mut self, memory: &Arc<TransportMemory>) {
         if let Some(encoded) = Arc::get_mut(&mut self.bytes) {
@@ -76,6 +91,14 @@ impl Fragment {
     /// The bytes that a fragment takes besides what it encodes: itself, the counts of its recipients, and what the
     /// allocator adds.
     const HEADER: usize = size_of::<Encoded>() + 48;
+}
+
+/// The bytes of the first field of a message.
+fn first_field(message: &[u8]) -> &[u8] {
+    match ProtoReader::new(message).next() {
+        Some(Ok((_, Value::Bytes(bytes)))) => bytes,
+        _ => &[],
+    }
 }
 
 /// Why a message of the engine can't be encoded.
@@ -327,10 +350,7 @@ mod tests {
     use ::libp2p::identity::Keypair;
 
     use super::*;
-    use crate::libp2p::{
-        Libp2pNetwork, SignaturePolicy,
-        codec::protobuf::{ProtoReader, Value},
-    };
+    use crate::libp2p::{Libp2pNetwork, SignaturePolicy};
 
     /// All fields, and lengths around those at which the length of a length changes.
     #[test]

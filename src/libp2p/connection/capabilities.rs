@@ -9,10 +9,14 @@ use ::libp2p::{
 };
 use futures::future;
 
-/// A version of gossipsub.
+use crate::libp2p::codec::encode::Kind;
+
+/// A version of gossipsub, or floodsub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Version {
+    /// Floodsub, the predecessor of gossipsub: subscriptions and messages, and no control messages.
+    Floodsub,
     /// Without peer exchange, scores and backoffs.
     V1_0,
     /// With them.
@@ -22,7 +26,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// All versions, the latest first, with their form in a protocol id.
+    /// All versions of gossipsub, the latest first, with their form in a protocol id.
     const ALL: [(Self, &'static str); 3] =
         [(Self::V1_2, "1.2.0"), (Self::V1_1, "1.1.0"), (Self::V1_0, "1.0.0")];
 }
@@ -45,6 +49,10 @@ impl ProtocolId {
         Ok(Self { protocol: StreamProtocol::try_from_owned(id.into())?, version })
     }
 
+    /// Floodsub, `/floodsub/1.0.0`.
+    pub(in crate::libp2p) const FLOODSUB: Self =
+        Self { protocol: StreamProtocol::new("/floodsub/1.0.0"), version: Version::Floodsub };
+
     /// The protocols `PREFIX/1.2.0`, `PREFIX/1.1.0` and `PREFIX/1.0.0`, for a network of your own. The prefix of the
     /// specification is `/meshsub`.
     ///
@@ -60,8 +68,11 @@ impl ProtocolId {
 
 impl From<StreamProtocol> for ProtocolId {
     /// The version is the end of the id, as in `/meshsub/1.2.0`: the latest one that is not later. An id without a version
-    /// is v1.0.
+    /// is v1.0. `/floodsub/1.0.0` is floodsub.
     fn from(protocol: StreamProtocol) -> Self {
+        if protocol == Self::FLOODSUB.protocol {
+            return Self::FLOODSUB;
+        }
         let end = protocol.as_ref().rsplit('/').next().unwrap_or_default();
         let mut numbers = end.split('.').map_while(|number| number.parse::<u32>().ok());
         let version = match (numbers.next(), numbers.next()) {
@@ -119,9 +130,15 @@ impl OutboundUpgrade<Stream> for Protocols {
     }
 }
 
-/// Whether IDONTWANT may be sent over a stream of this protocol.
-pub(super) fn supports_idontwant(protocol: &ProtocolId) -> bool {
-    protocol.version >= Version::V1_2
+/// Whether a version knows entries of this kind. `None`: the version is not negotiated yet, and what all versions of gossipsub
+/// know may be queued.
+pub(super) fn knows(version: Option<Version>, kind: Kind) -> bool {
+    match (version, kind) {
+        (_, Kind::Subscription | Kind::Message) => true,
+        (Some(Version::Floodsub), _) => false,
+        (version, Kind::IDontWant) => version >= Some(Version::V1_2),
+        (_, Kind::IHave | Kind::IWant | Kind::Graft | Kind::Prune) => true,
+    }
 }
 
 #[cfg(test)]
@@ -129,7 +146,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn idontwant_needs_version_1_2() {
+    fn idontwant_needs_version_1_2_and_control_needs_gossipsub() {
+        let knows = |protocol: &ProtocolId, kind| super::knows(Some(protocol.version), kind);
         for (protocol, supported) in [
             ("/meshsub/1.0.0", false),
             ("/meshsub/1.1.0", false),
@@ -137,12 +155,16 @@ mod tests {
             ("/meshsub/1.10.0", true),
             ("/meshsub/2.0.0", true),
             ("/meshsub", false),
+            ("/floodsub/1.0.0", false),
         ] {
             let protocol = ProtocolId::from(StreamProtocol::new(protocol));
-            assert_eq!(supports_idontwant(&protocol), supported, "{protocol}");
+            assert_eq!(knows(&protocol, Kind::IDontWant), supported, "{protocol}");
+            assert_eq!(knows(&protocol, Kind::Graft), protocol != ProtocolId::FLOODSUB, "{protocol}");
+            assert!(knows(&protocol, Kind::Subscription) && knows(&protocol, Kind::Message), "{protocol}");
         }
         let custom = |version| ProtocolId::new("/purple", version).unwrap();
-        assert!(supports_idontwant(&custom(Version::V1_2)) && !supports_idontwant(&custom(Version::V1_1)));
+        assert!(knows(&custom(Version::V1_2), Kind::IDontWant));
+        assert!(!knows(&custom(Version::V1_1), Kind::IDontWant));
     }
 
     #[test]

@@ -19,12 +19,12 @@ use ::libp2p::{
 };
 
 use super::{
-    capabilities::{ProtocolId, Protocols, supports_idontwant},
+    capabilities::{ProtocolId, Protocols, Version},
     graylist::GraylistCheck,
     inbound_stream::{InboundError, InboundRpc, InboundStream},
-    inbound_streams::InboundStreams,
+    inbound_streams::{InboundStreams, MAX_FLOODSUB_STREAMS, MAX_STREAMS},
     lanes::LaneCounts,
-    outbound_stream::OutboundStream,
+    outbound_stream::{OutboundStream, Reader},
     read_budget::ReadBudget,
     send_queue::SendQueue,
     stall_detector::StallDetector,
@@ -84,6 +84,7 @@ pub struct Handler {
     frame_timeout: Duration,
     turn: TurnBudget,
     streams: StreamState<OutboundStream>,
+    reader: Reader,
     /// Frames that the last outbound stream may not have delivered. The next one begins with them.
     unsent: Vec<u8>,
     stall_detector: StallDetector,
@@ -110,6 +111,7 @@ impl Handler {
             graylist,
             turn: TurnBudget::default(),
             streams: StreamState::default(),
+            reader: Reader::default(),
             unsent: Vec::new(),
             stall_detector,
             events: VecDeque::new(),
@@ -118,19 +120,25 @@ impl Handler {
 
     fn on_inbound(&mut self, stream: Stream, protocol: ProtocolId) {
         let Some(change) = self.streams.on_inbound() else { return };
-        if std::mem::replace(&mut self.accepted, true) {
+        // A peer that speaks floodsub may open one for each RPC, several at a time.
+        let floodsub = protocol.version == Version::Floodsub;
+        if std::mem::replace(&mut self.accepted, true) && !floodsub {
             self.events.push_back(HandlerEvent::InboundReopened);
         }
+        let most = if floodsub { MAX_FLOODSUB_STREAMS } else { MAX_STREAMS };
         let stream = InboundStream::new(stream, &self.network, &self.read_budget, self.frame_timeout);
-        self.inbound.push(stream, self.network.state().traffic());
+        self.inbound.push(stream, most, self.network.state().traffic());
         self.on_change(change, Some(protocol));
     }
 
     fn on_outbound(&mut self, stream: Stream, protocol: ProtocolId) {
-        let unsent = &mut self.unsent;
-        let open = || OutboundStream::new(stream, std::mem::take(unsent));
+        if protocol.version == Version::Floodsub && self.reader == Reader::Lasting {
+            self.reader = Reader::Unknown;
+        }
+        let (unsent, reader) = (&mut self.unsent, self.reader);
+        let open = || OutboundStream::new(stream, std::mem::take(unsent), reader);
         if let Some(change) = self.streams.on_outbound(open) {
-            self.queue.set_idontwant_supported(supports_idontwant(&protocol));
+            self.queue.set_version(protocol.version);
             self.on_change(change, Some(protocol));
         }
     }
@@ -165,6 +173,11 @@ impl Handler {
         let (limits, traffic) = (self.network.limits(), self.network.state().traffic());
         if let Poll::Ready(Err(_)) = stream.poll_write(cx, &self.queue, limits, traffic) {
             self.unsent = stream.take_unflushed();
+            if self.reader != Reader::Lasting && stream.has_delivered() {
+                self.reader = Reader::OneFrame;
+                self.streams.on_frame_read();
+                return;
+            }
             let change = self.streams.on_broken();
             self.on_change(change, None);
         }
@@ -237,7 +250,7 @@ impl ConnectionHandler for Handler {
             if let Some(event) = self.events.pop_front() {
                 return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event));
             }
-            if self.streams.take_request() {
+            if self.streams.take_request(|| self.queue.has_pending(cx)) {
                 if self.streams.is_reopened() {
                     self.network.state().traffic().add_reopened_stream();
                 }
@@ -255,6 +268,11 @@ impl ConnectionHandler for Handler {
                 }
             }
         }
+    }
+
+    /// A connection with streams is kept by the swarm.
+    fn connection_keep_alive(&self) -> bool {
+        self.streams.is_on_demand()
     }
 
     /// Before the connection closes, writes what the socket takes without waiting, such as a PRUNE.

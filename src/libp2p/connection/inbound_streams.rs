@@ -1,5 +1,5 @@
 //! The streams that a peer opened on one connection. A peer has one at a time; when it opens another, what it wrote to the
-//! one before is read first.
+//! one before is read first. With floodsub it may have several.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,9 @@ use super::{
 use crate::libp2p::{codec::turn::TurnBudget, network::Libp2pNetwork, state::TrafficCounters};
 
 /// Most streams of a peer that are read: the last one, and the one before until the peer closes it.
-const MAX_STREAMS: usize = 2;
+pub(super) const MAX_STREAMS: usize = 2;
+/// The same for a peer that speaks floodsub: rust-libp2p opens a stream for each RPC, up to this many at a time.
+pub(super) const MAX_FLOODSUB_STREAMS: usize = 8;
 
 /// The streams, the oldest first.
 pub(super) struct InboundStreams<S = Stream>(VecDeque<InboundStream<S>>);
@@ -34,9 +36,9 @@ impl<S: AsyncRead + Unpin> InboundStreams<S> {
         self.0.is_empty()
     }
 
-    /// Adds a stream. Drops the oldest one if there are too many.
-    pub(super) fn push(&mut self, stream: InboundStream<S>, traffic: &TrafficCounters) {
-        if self.0.len() == MAX_STREAMS {
+    /// Adds a stream. Drops the oldest ones if there are more than `most`.
+    pub(super) fn push(&mut self, stream: InboundStream<S>, most: usize, traffic: &TrafficCounters) {
+        while self.0.len() >= most {
             self.end(0, traffic);
         }
         self.0.push_back(stream);
@@ -122,7 +124,7 @@ mod tests {
     fn push(streams: &mut InboundStreams<Bytes>, bytes: Bytes, network: &Libp2pNetwork) {
         let budget = ReadBudget::new(network.state().memory());
         let stream = InboundStream::new(bytes, network, &budget, Duration::from_secs(20));
-        streams.push(stream, network.state().traffic());
+        streams.push(stream, MAX_STREAMS, network.state().traffic());
     }
 
     /// Reads until nothing is left. Returns the topics, and a `.` for each stream that ended.

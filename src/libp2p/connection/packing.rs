@@ -1,27 +1,36 @@
 //! Packs queued fragments into frames, the most urgent first. A frame keeps the limits for writing, and a receiver
 //! handles the fragments of all frames in the order in which they were packed.
 
-use super::lanes::{Item, Lanes};
+use super::{
+    capabilities::Version,
+    lanes::{Item, Lanes},
+};
 use crate::libp2p::codec::{
     encode::{Fragment, Kind, OVERHEAD},
     limits::WireLimits,
     protobuf::{field, put_length, put_varint},
 };
 
-/// Takes the items of one RPC from `pending`, the most urgent first. Appends the frame to `out` and the items to
-/// `taken`. Returns the size of the fragments in bytes: 0 if nothing is pending.
+/// Takes the items of one RPC from `pending`, the most urgent first. Appends the frame to `out`, as `version` writes it, and
+/// the items to `taken`. Returns the size of the fragments in bytes: 0 if nothing is pending.
 pub(in crate::libp2p) fn pack(
     pending: &mut Lanes,
+    version: Option<Version>,
     limits: &WireLimits,
     out: &mut Vec<u8>,
     taken: &mut Vec<Item>,
 ) -> usize {
-    let (count, size) = count_for_rpc(pending, limits);
+    let (count, mut size) = count_for_rpc(pending, limits);
     if count == 0 {
         return 0;
     }
     let before = taken.len();
     taken.extend(std::iter::from_fn(|| pending.pop()).take(count));
+    if version.is_some_and(|version| version < Version::V1_1) {
+        for item in &mut taken[before..] {
+            size -= item.fragment.reduce_to_v1_0();
+        }
+    }
     put_frame(&taken[before..], size, out);
     size
 }
@@ -112,6 +121,14 @@ mod tests {
 
     /// The messages that a peer receives when `sent` is queued at once, and the frames that carry them.
     fn transmit(network: &Libp2pNetwork, sent: &[Message]) -> (Vec<Message>, Vec<Vec<u8>>) {
+        transmit_over(Some(Version::V1_2), network, sent)
+    }
+
+    fn transmit_over(
+        version: Option<Version>,
+        network: &Libp2pNetwork,
+        sent: &[Message],
+    ) -> (Vec<Message>, Vec<Vec<u8>>) {
         let limits = network.limits();
         let mut pending = Lanes::default();
         for one in sent {
@@ -121,7 +138,7 @@ mod tests {
             }
         }
         let mut bytes = Vec::new();
-        while pack(&mut pending, limits, &mut bytes, &mut Vec::new()) > 0 {}
+        while pack(&mut pending, version, limits, &mut bytes, &mut Vec::new()) > 0 {}
         assert_eq!((pending.items(), pending.bytes()), (0, 0));
         let mut decoder = FrameDecoder::new(limits.max_frame_in);
         decoder.extend(&bytes);
@@ -266,6 +283,24 @@ mod tests {
         assert_eq!(frames.len(), 2);
         let backoff = Duration::from_secs(2);
         assert_eq!(received[0], Message::Prune { topic: topic(), px: vec![], backoff });
+    }
+
+    /// Case G15 of spam-cases.md. The decoder takes an absent backoff for the default one.
+    #[test]
+    fn a_prune_of_v1_0_names_its_topic_only() {
+        let network = network();
+        let topic = || TopicName::from("t");
+        let px = (1..4).map(peer).map(|peer| PxPeer { peer, record: Some(vec![7; 100].into()) }).collect();
+        let prune = Message::Prune { topic: topic(), px, backoff: Duration::from_secs(7) };
+        let all = [Message::Graft { topic: topic() }, prune.clone(), Message::subscribe(topic())];
+        let (received, frames) = transmit_over(Some(Version::V1_0), &network, &all);
+        let [graft, prune] = [[0x1a, 3, 0x0a, 1, b't'], [0x22, 3, 0x0a, 1, b't']];
+        assert_eq!(frames[0], [&[0x1a, 10], &graft[..], &prune].concat());
+        assert!(matches!(&received[1], Message::Prune { px, .. } if px.is_empty()), "{received:?}");
+        assert_eq!(received.len(), all.len());
+        for version in [None, Some(Version::V1_1)] {
+            assert_eq!(transmit_over(version, &network, &all).0, all);
+        }
     }
 
     #[test]

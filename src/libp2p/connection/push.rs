@@ -11,8 +11,8 @@ pub(in crate::libp2p) struct Push {
     pub(in crate::libp2p) over_memory: LaneCounts,
     /// The GRAFTs and PRUNEs whose place a later one took.
     pub(in crate::libp2p) superseded: LaneCounts,
-    /// The item is an IDONTWANT, which the peer's protocol version does not support. It was dropped.
-    pub(in crate::libp2p) unsupported: bool,
+    /// The item, if the peer's protocol version does not know it. It was dropped.
+    pub(in crate::libp2p) unsupported: LaneCounts,
     /// There was no room for control. The queue takes nothing more; the connection is to be closed.
     pub(in crate::libp2p) overflowed: bool,
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{
+    capabilities::Version,
     lanes::{Item, Lanes},
     queue_limits::QueueLimits,
 };
@@ -18,6 +19,8 @@ pub(super) struct State {
     pub(super) pending: Lanes,
     /// Items that were taken to be written and are not flushed yet. A stream that breaks may have lost them.
     pub(super) in_flight: Vec<Item>,
+    /// The version that is spoken over the outbound stream, as soon as it is negotiated.
+    pub(super) version: Option<Version>,
     /// The peer does not read. The queue takes only control until the items in flight are flushed.
     pub(super) slow: bool,
     /// There was no room for control. The queue takes nothing more.
@@ -59,6 +62,7 @@ impl State {
         Self {
             pending: Lanes::default(),
             in_flight: Vec::new(),
+            version: None,
             slow: false,
             overflowed: false,
             missed: None,

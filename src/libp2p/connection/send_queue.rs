@@ -3,16 +3,14 @@
 //! connection lives, except that a later GRAFT or PRUNE takes the place of an earlier one of its topic.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Context,
 };
 
 use futures::task::AtomicWaker;
 
 use super::{
+    capabilities::{Version, knows},
     delivery_report::{DeliveryReport, MissedReports},
     inbound_stream::InboundRpc,
     lanes::{Item, LaneCounts},
@@ -22,10 +20,7 @@ use super::{
     queue_state::{Drops, State},
 };
 use crate::{
-    libp2p::{
-        codec::{encode::Kind, limits::WireLimits},
-        memory::TransportMemory,
-    },
+    libp2p::{codec::limits::WireLimits, memory::TransportMemory},
     protocol::Lane,
     worker::DropReason,
 };
@@ -36,8 +31,6 @@ const RETAINED_CAPACITY: usize = 1 << 15;
 #[derive(Debug)]
 pub(in crate::libp2p) struct SendQueue {
     state: Mutex<State>,
-    /// Whether the negotiated protocol version supports IDONTWANT.
-    idontwant_supported: AtomicBool,
     /// Wakes the connection's task.
     waker: AtomicWaker,
     limits: QueueLimits,
@@ -54,7 +47,6 @@ impl SendQueue {
     ) -> Self {
         Self {
             state: Mutex::new(State::new(memory)),
-            idontwant_supported: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             limits,
             memory: Arc::clone(memory),
@@ -63,23 +55,27 @@ impl SendQueue {
     }
 
     /// Called when the protocol of the outbound stream is negotiated.
-    pub(super) fn set_idontwant_supported(&self, supported: bool) {
-        self.idontwant_supported.store(supported, Ordering::Release);
+    pub(super) fn set_version(&self, version: Version) {
+        self.state().version = Some(version);
     }
 
     /// Adds an item and wakes the connection's task. Never blocks.
     pub(in crate::libp2p) fn push(&self, item: Item) -> Push {
-        if item.fragment.kind == Kind::IDontWant && !self.idontwant_supported.load(Ordering::Acquire) {
-            return Push { unsupported: true, ..Push::default() };
-        }
         let mut drops = Drops::default();
-        let overflowed = self.state().push(item, &self.limits, &mut drops);
+        let mut state = self.state();
+        if !knows(state.version, item.fragment.kind) {
+            drop(state);
+            let unsupported = drop_all(vec![item], DropReason::Unsupported);
+            return Push { unsupported, ..Push::default() };
+        }
+        let overflowed = state.push(item, &self.limits, &mut drops);
+        drop(state);
         self.waker.wake();
         Push {
             dropped: self.drop_slow(drops.queue_full, DropReason::PeerQueueFull),
             over_memory: self.drop_slow(drops.memory, DropReason::TransportMemory),
             superseded: drop_all(drops.superseded, DropReason::Superseded),
-            unsupported: false,
+            unsupported: LaneCounts::NONE,
             overflowed,
         }
     }
@@ -111,10 +107,10 @@ impl SendQueue {
         // Registered first: a push between the check and the registration would wake nobody.
         self.waker.register(cx.waker());
         let mut state = self.state();
-        let State { pending, in_flight, slow, .. } = &mut *state;
+        let State { pending, in_flight, slow, version, .. } = &mut *state;
         let sent: Vec<DeliveryReport> = in_flight.drain(..).filter_map(|item| item.report).collect();
         *slow = false;
-        while out.len() < target && pack(pending, limits, out, in_flight) > 0 {}
+        while out.len() < target && pack(pending, *version, limits, out, in_flight) > 0 {}
         if out.is_empty() && out.capacity() > RETAINED_CAPACITY {
             *out = Vec::new();
         }
@@ -209,6 +205,7 @@ mod tests {
     use super::*;
     use crate::{
         libp2p::{
+            codec::encode::Kind,
             connection::lanes::{SEARCHES, tests::item},
             ids::MessageId,
         },
@@ -219,7 +216,7 @@ mod tests {
         dropped: LaneCounts::NONE,
         over_memory: LaneCounts::NONE,
         superseded: LaneCounts::NONE,
-        unsupported: false,
+        unsupported: LaneCounts::NONE,
         overflowed: false,
     };
 
@@ -285,13 +282,19 @@ mod tests {
     }
 
     #[test]
-    fn idontwants_need_a_protocol_that_supports_them() {
+    fn an_item_that_the_version_does_not_know_is_dropped() {
         let queue = small();
-        let push = || queue.push(item(Kind::IDontWant, Lane::Gossip, 0));
-        assert_eq!(push(), Push { unsupported: true, ..QUEUED });
-        queue.set_idontwant_supported(true);
-        assert_eq!(push(), QUEUED);
-        assert_eq!(queue.take_all().len(), 1);
+        let idontwant = || queue.push(item(Kind::IDontWant, Lane::Gossip, 0));
+        let unsupported = |lane| Push { unsupported: counts(lane, 1), ..QUEUED };
+        assert_eq!(idontwant(), unsupported(Lane::Gossip));
+        queue.set_version(Version::V1_1);
+        assert_eq!(idontwant(), unsupported(Lane::Gossip));
+        queue.set_version(Version::V1_2);
+        assert_eq!(idontwant(), QUEUED);
+        queue.set_version(Version::Floodsub);
+        assert_eq!(queue.push(item(Kind::Graft, Lane::Control, 0)), unsupported(Lane::Control));
+        assert_eq!(queue.push(item(Kind::Subscription, Lane::Control, 0)), QUEUED);
+        assert_eq!(queue.take_all().len(), 2);
     }
 
     #[test]

@@ -21,6 +21,8 @@ enum Outbound<S> {
     /// A stream was requested.
     Opening,
     Open(S),
+    /// The peer reads one frame of a stream. The next stream is requested when there is something to write.
+    OnDemand,
     /// The peer supports none of our protocols. A stream is requested again if the peer opens one itself.
     Unsupported,
     GaveUp,
@@ -45,9 +47,14 @@ impl<S> Default for StreamState<S> {
 }
 
 impl<S> StreamState<S> {
-    /// Whether an outbound stream is to be requested now. If so, it counts as requested.
-    pub(super) fn take_request(&mut self) -> bool {
-        let wanted = matches!(self.outbound, Outbound::Wanted);
+    /// Whether an outbound stream is to be requested now. If so, it counts as requested. `has_pending`: whether there is
+    /// something to write.
+    pub(super) fn take_request(&mut self, has_pending: impl FnOnce() -> bool) -> bool {
+        let wanted = match self.outbound {
+            Outbound::Wanted => true,
+            Outbound::OnDemand => has_pending(),
+            _ => false,
+        };
         if wanted {
             self.outbound = Outbound::Opening;
             self.opened += 1;
@@ -70,7 +77,7 @@ impl<S> StreamState<S> {
                 return None;
             }
             Outbound::Unsupported => self.outbound = Outbound::Wanted,
-            Outbound::Wanted | Outbound::Opening | Outbound::Open(_) => {}
+            Outbound::Wanted | Outbound::Opening | Outbound::Open(_) | Outbound::OnDemand => {}
         }
         Some(self.establish())
     }
@@ -100,6 +107,19 @@ impl<S> StreamState<S> {
     /// The open stream broke.
     pub(super) fn on_broken(&mut self) -> Change {
         if matches!(self.outbound, Outbound::Open(_)) { self.reopen() } else { Change::None }
+    }
+
+    /// The open stream took a frame and has ended, and the peer reads one frame of each. Streams that it read do not count.
+    pub(super) fn on_frame_read(&mut self) {
+        if matches!(self.outbound, Outbound::Open(_)) {
+            self.outbound = Outbound::OnDemand;
+            self.opened = 0;
+        }
+    }
+
+    /// Whether there is no stream because there is nothing to write.
+    pub(super) fn is_on_demand(&self) -> bool {
+        matches!(self.outbound, Outbound::OnDemand)
     }
 
     /// The open outbound stream.
@@ -141,7 +161,7 @@ mod tests {
 
     fn requested() -> StreamState<u32> {
         let mut state = StreamState::default();
-        assert!(state.take_request() && !state.take_request());
+        assert!(state.take_request(|| false) && !state.take_request(|| false));
         state
     }
 
@@ -163,22 +183,22 @@ mod tests {
             assert!(state.on_outbound(|| opened).is_some());
             let change = state.on_broken();
             assert_eq!(change, if opened < MAX_OPENED { Change::None } else { BROKEN });
-            assert_eq!(state.take_request(), opened < MAX_OPENED);
+            assert_eq!(state.take_request(|| false), opened < MAX_OPENED);
         }
         // Nothing that happens later reports the peer as up again.
         assert!(matches!(state.outbound, Outbound::GaveUp));
         assert_eq!((state.on_inbound(), state.on_outbound(|| 9)), (None, None));
         assert_eq!((state.on_refused(true), state.on_broken()), (Change::None, Change::None));
-        assert!(!state.take_request() && !state.is_opening() && state.open_stream().is_none());
+        assert!(!state.take_request(|| false) && !state.is_opening() && state.open_stream().is_none());
     }
 
     #[test]
     fn a_peer_without_our_protocols_is_up_again_once_it_opens_a_stream() {
         let mut state = requested();
         assert_eq!(state.on_refused(true), UNSUPPORTED);
-        assert!(!state.take_request());
+        assert!(!state.take_request(|| false));
         assert_eq!(state.on_inbound(), Some(Change::Established));
-        assert!(state.take_request() && state.is_reopened());
+        assert!(state.take_request(|| false) && state.is_reopened());
     }
 
     /// Before, such a peer was reported as up right after it was given up.
@@ -187,18 +207,37 @@ mod tests {
         let mut state = requested();
         for _ in 1..MAX_OPENED {
             assert_eq!(state.on_refused(false), Change::None);
-            assert!(state.take_request());
+            assert!(state.take_request(|| false));
         }
         assert_eq!(state.on_refused(true), UNSUPPORTED);
         assert_eq!((state.on_inbound(), state.on_inbound()), (None, None));
-        assert!(matches!(state.outbound, Outbound::GaveUp) && !state.take_request());
+        assert!(matches!(state.outbound, Outbound::GaveUp) && !state.take_request(|| false));
+    }
+
+    #[test]
+    fn a_peer_that_reads_one_frame_of_a_stream_gets_one_when_there_is_something_to_write() {
+        let mut state = requested();
+        assert!(state.on_outbound(|| 0).is_some());
+        for stream in 1..3 * MAX_OPENED {
+            state.on_frame_read();
+            assert!(state.is_on_demand() && !state.take_request(|| false));
+            assert!(state.take_request(|| true) && !state.is_reopened());
+            assert_eq!(state.on_outbound(|| stream), Some(Change::None));
+        }
+        // One that reads nothing is given up.
+        for _ in 2..=MAX_OPENED {
+            assert_eq!(state.on_broken(), Change::None);
+            assert!(state.take_request(|| false));
+            assert!(state.on_outbound(|| 9).is_some());
+        }
+        assert_eq!(state.on_broken(), BROKEN);
     }
 
     #[test]
     fn a_stream_that_nobody_requested_is_dropped() {
         let mut state = StreamState::default();
         assert_eq!(state.on_outbound(|| 1), None);
-        assert!(state.take_request());
+        assert!(state.take_request(|| false));
         assert_eq!(state.on_outbound(|| 2), Some(Change::Established));
         assert_eq!((state.on_outbound(|| 3), state.open_stream()), (None, Some(&mut 2)));
     }

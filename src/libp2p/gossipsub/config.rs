@@ -238,6 +238,13 @@ impl ConfigBuilder {
         self
     }
 
+    /// Floodsub is offered after the other protocols: a peer that speaks nothing else is sent every message, as long as its score
+    /// is not below the publish threshold, and no control messages.
+    pub fn support_floodsub(&mut self) -> &mut Self {
+        self.config.transport.floodsub = true;
+        self
+    }
+
     /// PRUNEs recommend other peers, [`prune_peers`](Self::prune_peers) of them.
     pub fn do_px(&mut self) -> &mut Self {
         self.config.limits.do_px = true;

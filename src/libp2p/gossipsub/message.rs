@@ -76,12 +76,14 @@ impl fmt::Debug for Message {
     }
 }
 
-/// The version of gossipsub that a peer speaks with us.
+/// The protocol that a peer speaks with us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Hash)]
 #[non_exhaustive]
 pub enum PeerKind {
     /// The peer supports none of our protocols.
     NotSupported,
+    /// Floodsub ([`support_floodsub`](super::ConfigBuilder::support_floodsub)).
+    Floodsub,
     /// Gossipsub v1.0.
     Gossipsub,
     /// Gossipsub v1.1.
@@ -93,6 +95,7 @@ pub enum PeerKind {
 impl PeerKind {
     pub(super) fn of_version(version: Version) -> Self {
         match version {
+            Version::Floodsub => Self::Floodsub,
             Version::V1_0 => Self::Gossipsub,
             Version::V1_1 => Self::Gossipsubv1_1,
             Version::V1_2 => Self::Gossipsubv1_2,

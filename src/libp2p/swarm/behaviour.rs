@@ -70,7 +70,7 @@ impl Behaviour {
         let memory = network.state().memory();
         memory.set_limit(config.max_memory);
         Self {
-            protocols: Protocols(config.protocols.clone().into()),
+            protocols: Protocols(config.offered().collect()),
             state: Arc::clone(network.state()),
             connections: Connections::default(),
             blocked: BlockList::new(config.max_blocked),
@@ -141,13 +141,13 @@ impl Behaviour {
 
     pub(super) fn on_change(&mut self, peer: PeerId, change: Change) {
         match change {
-            Change::Connected { dialled, remote_address } => {
+            Change::Connected { dialled, remote_address, floodsub } => {
                 let has = |peers: &BTreeSet<PeerId>| peers.contains(&peer);
                 let (direct, trusted) = (has(&self.config.direct), has(&self.config.trusted));
                 let kind = PeerKind { direct, trusted, bootstrap: has(&self.config.bootstrap) };
                 let mut info = ConnectionInfo::new(Direction::outbound_if(dialled)).kind(kind);
                 // Identify reports the peer's agent later than this.
-                info.remote_address = remote_address;
+                (info.remote_address, info.floodsub) = (remote_address, floodsub);
                 self.add_input(peer, P2pInput::NewConnection { peer, info });
             }
             Change::Disconnected { lost } => {
@@ -289,8 +289,11 @@ impl NetworkBehaviour for Behaviour {
     fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: HandlerEvent) {
         match event {
             HandlerEvent::Established(Established { protocol, queue }) => {
+                let version = protocol.version;
                 self.add_event(Event::Established { peer, protocol });
-                self.change(peer, |connections| connections.gossipsub_established(&peer, connection, queue));
+                self.change(peer, |connections| {
+                    connections.gossipsub_established(&peer, connection, version, queue)
+                });
             }
             HandlerEvent::Received(rpc) => self.on_rpc(peer, connection, rpc),
             HandlerEvent::InboundFailed(error) => self.on_inbound_failed(peer, connection, error),

@@ -195,7 +195,7 @@ pub fn swarm(
     let threads = ConnectionThreads::start(config.connection_threads).map_err(TransportError::Threads)?;
     let transport = transport(&key, &network, config.write_timeout, &muxing, &threads)?;
     let peer = key.public().to_peer_id();
-    let protocols = config.gossipsub.protocols.iter().map(ToString::to_string);
+    let protocols = config.gossipsub.offered().map(|protocol| protocol.to_string());
     let protocols = protocols.chain([ping::PROTOCOL_NAME.to_string()]);
     let mut limits = LimitsBehaviour::new(&network, limits, config.gossipsub.privileged());
     // An engine that decides on direct peers takes the place of this.

@@ -20,6 +20,10 @@ pub struct BehaviourConfig {
     /// The protocols that are offered, the preferred one first. By default `/meshsub/1.2.0`, `1.1.0` and `1.0.0`. See
     /// [`protocol_id_prefix`](Self::protocol_id_prefix) and [`protocol_id`](Self::protocol_id).
     pub protocols: Vec<ProtocolId>,
+    /// Whether floodsub (`/floodsub/1.0.0`) is offered after the `protocols`. By default it is not. A peer that speaks nothing
+    /// else is sent every message of the topics that it subscribes to, as long as its score is not below
+    /// [`publish_threshold`](crate::LimitsConfig::publish_threshold): so each such peer costs more upload than one of a mesh.
+    pub floodsub: bool,
     /// Direct peers: every message is forwarded to them, and they are in no mesh. `NodeDriver` and
     /// [`gossipsub::Behaviour`](crate::libp2p::gossipsub::Behaviour) pass them to the engine
     /// ([`Worker::set_direct`](crate::Worker::set_direct)), which decides from then on whether they are direct, and asks to
@@ -70,7 +74,7 @@ pub struct BehaviourConfig {
     /// default 8.
     pub max_bad_streams: u32,
     /// How often a peer may open another stream, after a reset for instance, before the connection is closed; by default 32.
-    /// No score changes: the link may be bad and not the peer, and it may connect again.
+    /// No score changes: the link may be bad and not the peer, and it may connect again. Streams of floodsub are not counted.
     pub max_reopened_streams: u32,
 }
 
@@ -99,6 +103,12 @@ impl BehaviourConfig {
         Ok(Self { protocols: vec![ProtocolId::new(id, version)?], ..self })
     }
 
+    /// The protocols that are offered, the preferred one first.
+    pub(in crate::libp2p) fn offered(&self) -> impl Iterator<Item = ProtocolId> {
+        let floodsub = self.floodsub.then_some(ProtocolId::FLOODSUB);
+        self.protocols.iter().cloned().chain(floodsub)
+    }
+
     /// The trusted and bootstrap peers. The connection limits admit them, and direct peers, in any case.
     pub(in crate::libp2p) fn privileged(&self) -> impl Iterator<Item = PeerId> {
         [&self.trusted, &self.bootstrap].into_iter().flatten().copied()
@@ -123,6 +133,7 @@ impl Default for BehaviourConfig {
             protocols: ["/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0"]
                 .map(|id| StreamProtocol::new(id).into())
                 .to_vec(),
+            floodsub: false,
             direct: BTreeSet::new(),
             trusted: BTreeSet::new(),
             bootstrap: BTreeSet::new(),

@@ -11,6 +11,7 @@ use ::libp2p::{PeerId, swarm::ConnectionId};
 
 use crate::{
     libp2p::connection::{
+        capabilities::Version,
         inbound_stream::InboundRpc,
         lanes::{Item, LaneCounts},
         push::Push,
@@ -38,8 +39,8 @@ struct Connection {
 /// What a change of connections means for the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// The peer is now connected. `dialled`: we dialled the connection.
-    Connected { dialled: bool, remote_address: Option<SocketAddr> },
+    /// The peer is now connected. `dialled`: we dialled the connection. `floodsub`: it carries floodsub.
+    Connected { dialled: bool, remote_address: Option<SocketAddr>, floodsub: bool },
     /// The peer is no longer connected; `lost` counts the items that were queued for it.
     Disconnected { lost: LaneCounts },
     /// The items of a lost connection moved to another one of the peer. The result covers all of them.
@@ -66,18 +67,20 @@ impl Connections {
         self.0.entry(peer).or_default().push(connection);
     }
 
-    /// A connection began to carry gossipsub.
+    /// A connection began to carry gossipsub, or floodsub.
     pub(super) fn gossipsub_established(
         &mut self,
         peer: &PeerId,
         id: ConnectionId,
+        version: Version,
         queue: Arc<SendQueue>,
     ) -> Change {
         let before = self.is_connected(peer);
         let Some(connection) = self.connection(peer, id) else { return Change::None };
         connection.queue = Some(queue);
         let Connection { dialled, remote_address, .. } = *connection;
-        if before { Change::None } else { Change::Connected { dialled, remote_address } }
+        let floodsub = version == Version::Floodsub;
+        if before { Change::None } else { Change::Connected { dialled, remote_address, floodsub } }
     }
 
     /// A connection no longer carries gossipsub, but stays open.
@@ -212,6 +215,8 @@ mod tests {
         protocol::Lane,
     };
 
+    const V1_2: Version = Version::V1_2;
+    const CONNECTED: Change = Change::Connected { dialled: true, remote_address: None, floodsub: false };
     const DISCONNECTED: Change = Change::Disconnected { lost: LaneCounts::NONE };
 
     fn queue() -> Arc<SendQueue> {
@@ -224,10 +229,10 @@ mod tests {
         let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
         connections.add(peer, one, true, None);
         assert!(!connections.is_connected(&peer));
-        let change = connections.gossipsub_established(&peer, one, queue());
-        assert_eq!(change, Change::Connected { dialled: true, remote_address: None });
+        let change = connections.gossipsub_established(&peer, one, V1_2, queue());
+        assert_eq!(change, CONNECTED);
         connections.add(peer, two, false, None);
-        assert_eq!(connections.gossipsub_established(&peer, two, queue()), Change::None);
+        assert_eq!(connections.gossipsub_established(&peer, two, V1_2, queue()), Change::None);
         assert_eq!(connections.remove(&peer, one), Change::None);
         assert_eq!(connections.remove(&peer, two), DISCONNECTED);
         assert!(connections.is_empty());
@@ -239,11 +244,22 @@ mod tests {
         let one = ConnectionId::new_unchecked(1);
         connections.add(peer, one, true, None);
         assert_eq!(connections.gossipsub_lost(&peer, one), Change::None);
-        let change = connections.gossipsub_established(&peer, one, queue());
-        assert_eq!(change, Change::Connected { dialled: true, remote_address: None });
+        let change = connections.gossipsub_established(&peer, one, V1_2, queue());
+        assert_eq!(change, CONNECTED);
         assert_eq!(connections.gossipsub_lost(&peer, one), DISCONNECTED);
         assert_eq!(connections.remove(&peer, one), Change::None);
         assert!(connections.is_empty());
+    }
+
+    #[test]
+    fn the_first_connection_decides_whether_a_peer_speaks_floodsub() {
+        let (mut connections, peer) = (Connections::default(), PeerId::random());
+        let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
+        connections.add(peer, one, true, None);
+        connections.add(peer, two, true, None);
+        let change = connections.gossipsub_established(&peer, one, Version::Floodsub, queue());
+        assert_eq!(change, Change::Connected { dialled: true, remote_address: None, floodsub: true });
+        assert_eq!(connections.gossipsub_established(&peer, two, V1_2, queue()), Change::None);
     }
 
     #[test]
@@ -253,8 +269,8 @@ mod tests {
         let second = queue();
         connections.add(peer, one, true, None);
         connections.add(peer, two, true, None);
-        connections.gossipsub_established(&peer, one, queue());
-        connections.gossipsub_established(&peer, two, second.clone());
+        connections.gossipsub_established(&peer, one, V1_2, queue());
+        connections.gossipsub_established(&peer, two, V1_2, second.clone());
         let item = item(Kind::Graft, Lane::Control, 1);
         let bytes = item.fragment.bytes.to_vec();
         assert_eq!(connections.send(&peer, item), Some(Push::default()));
@@ -269,7 +285,7 @@ mod tests {
         let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
         for connection in [one, two] {
             connections.add(peer, connection, true, None);
-            connections.gossipsub_established(&peer, connection, queue());
+            connections.gossipsub_established(&peer, connection, V1_2, queue());
         }
         connections.send(&peer, item(Kind::Graft, Lane::Control, 1));
         let Change::Disconnected { lost } = connections.drop_peer(&peer) else { panic!("it was connected") };

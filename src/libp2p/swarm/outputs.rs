@@ -130,9 +130,7 @@ impl Behaviour {
         self.dropped.add(peer, DropReason::PeerQueueFull, push.dropped);
         self.dropped.add(peer, DropReason::TransportMemory, push.over_memory);
         self.dropped.add(peer, DropReason::Superseded, push.superseded);
-        if push.unsupported {
-            self.dropped.add_one(peer, DropReason::Unsupported, Lane::Gossip);
-        }
+        self.dropped.add(peer, DropReason::Unsupported, push.unsupported);
         if push.overflowed {
             let memory = push.over_memory.of(Lane::Control) > 0;
             self.on_slow_peer(peer, if memory { Slowness::Memory } else { Slowness::Overflow });

@@ -77,9 +77,11 @@ impl<N: Network> Outbox<N> {
             && history_changes.is_empty()
     }
 
-    /// Sends a control message to the peer of a connection. IHAVE and IWANT to a bootstrap peer are left out.
+    /// Sends a control message to the peer of a connection. IHAVE and IWANT to a bootstrap peer are left out, and everything
+    /// to one that speaks floodsub.
     pub(crate) fn send(&mut self, to: ConnectionId, message: P2pMessage<N>) {
-        if to.is_bootstrap() && matches!(message, P2pMessage::IHave { .. } | P2pMessage::IWant { .. }) {
+        let is_gossip = matches!(message, P2pMessage::IHave { .. } | P2pMessage::IWant { .. });
+        if to.is_floodsub() || (is_gossip && !to.takes_gossip()) {
             return;
         }
         self.count_sent(&message);
@@ -117,7 +119,7 @@ impl<N: Network> Outbox<N> {
         self.p2p.push(PendingOutput::Announcement { topic, joined });
     }
 
-    /// Sends an IHAVE to all of `to`, none of which is a bootstrap peer.
+    /// Sends an IHAVE to all of `to`, all of which take gossip.
     pub(crate) fn gossip(&mut self, to: Vec<ConnectionId>, message: P2pMessage<N>) {
         if !to.is_empty() {
             self.stats.count_sent_ihaves += to.len() as u64;
@@ -125,7 +127,7 @@ impl<N: Network> Outbox<N> {
         }
     }
 
-    /// Sends an IDONTWANT of `id` to all of `to`, none of which is a bootstrap peer.
+    /// Sends an IDONTWANT of `id` to all of `to`, all of which take gossip.
     pub(crate) fn send_idontwant(&mut self, to: Vec<ConnectionId>, id: N::MessageId) {
         if !to.is_empty() {
             let message = P2pMessage::IDontWant { message_ids: vec![id] };

@@ -42,6 +42,13 @@ pub(crate) struct PeerStatus {
     pub(crate) score: Option<f64>,
 }
 
+impl PeerStatus {
+    /// Whether the peer speaks floodsub.
+    pub(crate) fn is_floodsub(self) -> bool {
+        self.connection_id.is_some_and(ConnectionId::is_floodsub)
+    }
+}
+
 /// The score of a peer is too low for gossip.
 pub(crate) struct LowScore {
     pub(crate) score: f64,

@@ -22,7 +22,7 @@ use crate::{
 /// | `connections` | 2 KiB for each connection |
 /// | `subscriptions` | `max_topic_name_bytes`, for each connection 128 bytes of name a topic of the application, and twice the size of a topic and of an index for each subscription |
 /// | `scores` | 1 KiB for each score, and 160 bytes for each of its topics |
-/// | `topics` | 4 KiB for each topic, and the entries of its mesh, fanout, promises, requests, answered GRAFTs and sent IDONTWANTs |
+/// | `topics` | 4 KiB for each topic, and the entries of its mesh (or of the peers that speak floodsub, which are in no mesh), fanout, promises, requests, answered GRAFTs and sent IDONTWANTs |
 /// | `fixed` | 4 MiB, the queues of `max_input_items`, the ids of messages that await a verdict, `max_decisions`, and unreachable points |
 ///
 /// Not included are the memory of the application, of the transport, and of what the application decides on: trusted peers and

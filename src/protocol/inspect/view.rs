@@ -83,6 +83,10 @@ pub struct ConnectionView<N: Network> {
     pub bootstrap: bool,
     /// Whether it is a trusted peer, which is dialled again when its connection is lost.
     pub trusted: bool,
+    /// Whether it speaks floodsub: it is sent every message and no control messages, and is in no mesh. A recording of an
+    /// implementation without floodsub has no such field.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub floodsub: bool,
 }
 
 /// The score of a peer, with its counters.

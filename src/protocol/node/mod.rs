@@ -183,7 +183,7 @@ impl<N: Network> Node<N> {
     pub fn add_peer(&mut self, peer: &N::Peer, info: &ConnectionInfo, now: Timestamp) -> AddPeer {
         self.flush_delivery_counts(now);
         self.next_generation += 1;
-        let connection_id = ConnectionId::new(self.next_generation, info.direction, info.kind);
+        let connection_id = ConnectionId::new(self.next_generation, info);
         let outcome = self.peers.connect(peer, connection_id, info.kind);
         if outcome == AddPeer::Added {
             self.peers.set_addresses(peer, info.remote_ip().as_slice());

@@ -244,7 +244,7 @@ mod tests {
             taken
         };
         assert!(counters.take_rare().is_none());
-        let (subscribed, full) = (Input::Subscribe.first_label_index(), Input::Graft.first_label_index() + 8);
+        let (subscribed, full) = (Input::Subscribe.first_label_index(), Input::Graft.first_label_index() + 9);
         assert_eq!(take(&mut counters), [(subscribed, 1), (full, 2)]);
         assert_eq!(take(&mut counters), []);
         counters.removed(LeaveReason::Leave, 3);

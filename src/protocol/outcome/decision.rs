@@ -246,6 +246,7 @@ impl GraftOutcome {
             Self::AlreadyInMesh => "the peer is in the mesh already",
             Self::UnexpectedPeer => "the peer is not connected",
             Self::DirectPeer => "direct peers are never in a mesh",
+            Self::FloodsubPeer => "the peer speaks floodsub, which has no mesh",
             Self::BackedOff => "the peer comes back before its backoff is over",
             Self::NegativeScore => "the score of the peer is negative",
             Self::MeshFull => "the mesh is full and the peer is not outbound",

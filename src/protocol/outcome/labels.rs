@@ -62,6 +62,7 @@ labels! {
         AlreadyInMesh "already_in_mesh",
         UnexpectedPeer "unknown_peer",
         DirectPeer "direct_peer",
+        FloodsubPeer "floodsub_peer",
         BackedOff "backed_off",
         NegativeScore "negative_score",
         MeshFull "mesh_full",
@@ -81,6 +82,7 @@ labels! {
         TooManyIHaves "too_many_ihaves",
         TooManyIWants "too_many_iwants",
         TopicNotTracked "not_joined",
+        FloodsubPeer "floodsub_peer",
         InvalidId "invalid_id",
         Requested "requested",
         Graylisted "graylisted",
@@ -307,6 +309,7 @@ mod tests {
             GraftOutcome::AlreadyInMesh,
             GraftOutcome::UnexpectedPeer,
             GraftOutcome::DirectPeer,
+            GraftOutcome::FloodsubPeer,
             GraftOutcome::BackedOff,
             GraftOutcome::NegativeScore,
             GraftOutcome::MeshFull,
@@ -323,11 +326,12 @@ mod tests {
             PruneOutcome::Graylisted,
         ];
         assert_eq!(labels(&prune), Input::Prune.outcomes());
-        let ihave: [IHaveOutcome<PlainNetwork>; 7] = [
+        let ihave: [IHaveOutcome<PlainNetwork>; 8] = [
             IHaveOutcome::LowScore { score, threshold },
             IHaveOutcome::TooManyIHaves { count, max },
             IHaveOutcome::TooManyIWants { count, max },
             IHaveOutcome::TopicNotTracked,
+            IHaveOutcome::FloodsubPeer,
             IHaveOutcome::InvalidId,
             IHaveOutcome::Requested { ids: Vec::new() },
             IHaveOutcome::Graylisted,

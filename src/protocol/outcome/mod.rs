@@ -92,6 +92,8 @@ pub enum GraftOutcome {
     UnexpectedPeer,
     /// Direct peers are never in a mesh. We answer with a PRUNE.
     DirectPeer,
+    /// The peer speaks floodsub, which has no mesh. We do not answer.
+    FloodsubPeer,
     /// The backoff of the peer has not expired. The peer is penalised (P7). We answer with a PRUNE.
     BackedOff,
     /// The score of the peer is negative. We answer with a PRUNE.
@@ -164,6 +166,8 @@ pub enum IHaveOutcome<N: Network> {
     /// We have not joined the topic.
     #[serde(rename = "not_joined")]
     TopicNotTracked,
+    /// The peer speaks floodsub, which has no gossip. Nothing is requested.
+    FloodsubPeer,
     /// One of the ids is invalid. The peer is penalised (P4), and no id is requested.
     InvalidId,
     /// The ids that we request from the peer.
@@ -257,8 +261,9 @@ pub enum ReceiveOutcome<N: Network> {
     /// The message is valid and new. It is forwarded, and delivered to the application.
     #[serde(rename = "routed")]
     Route {
-        /// The peers of the mesh and the direct subscribers, except the senders, ascending. The list includes
-        /// bootstrap peers and peers that sent IDONTWANT, although the message is not sent to them.
+        /// The peers of the mesh, the direct subscribers, and those that speak floodsub and are not below
+        /// `publish_threshold`, except the senders, ascending. The list includes bootstrap peers and peers that sent
+        /// IDONTWANT, although the message is not sent to them.
         to: Vec<N::Peer>,
     },
     /// The message is a duplicate. Within the window of P3 it counts as a delivery of its sender, unless the message was
@@ -300,9 +305,10 @@ pub enum ReceiveOutcome<N: Network> {
 pub enum PublishOutcome<N: Network> {
     /// The message is sent to the peers of the topic.
     Published {
-        /// The peers of the mesh or fanout, the direct subscribers, and further subscribers
-        /// (`publish_reaches_degree_optimal`, `flood_publish_bytes_per_second`), ascending. The list includes bootstrap peers
-        /// of the mesh or fanout, and such peers that sent IDONTWANT, although the message is not sent to them.
+        /// The peers of the mesh or fanout, the direct subscribers, those that speak floodsub and are not below
+        /// `publish_threshold`, and further subscribers (`publish_reaches_degree_optimal`,
+        /// `flood_publish_bytes_per_second`), ascending. The list includes bootstrap peers of the mesh or fanout, and such
+        /// peers that sent IDONTWANT, although the message is not sent to them.
         to: Vec<N::Peer>,
     },
     /// The message id is in the seen cache, and its message was not ignored.

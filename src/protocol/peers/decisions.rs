@@ -56,7 +56,7 @@ mod tests {
     use crate::{
         admission::totals::Totals,
         limits::{Limits, LimitsConfig, TopicScoreLimits, TopicScores},
-        network::{Direction, PeerKind, hooks::Hooks},
+        network::{ConnectionInfo, PeerKind, hooks::Hooks},
         plain::PlainNetwork,
         protocol::{
             connection::ConnectionId,
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_deficit_is_counted_at_a_prune_and_at_a_disconnection() {
-        let (id, topic) = (ConnectionId::new(1, Direction::Inbound, Default::default()), "a".to_owned());
+        let (id, topic) = (ConnectionId::new(1, &ConnectionInfo::inbound()), "a".to_owned());
         let mut peers = with_deficit(id);
         let pruned = TopicEvent::Pruned(1, id, LeaveReason::RemotePrune);
         let decisions = decisions_of(&topic, &pruned, &peers.scores, false);

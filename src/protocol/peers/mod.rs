@@ -95,6 +95,8 @@ pub(crate) struct Peers<N: Network> {
     connections: BTreeMap<N::Peer, Connection<N>>,
     /// The number of bootstrap peers in `connections`, which is read after each input.
     bootstrap_connections: usize,
+    /// The number of peers in `connections` that speak floodsub.
+    floodsub_connections: usize,
     pub(crate) scores: Scores<N>,
     /// The trusted peers. Their number is bounded by the configuration of the p2p layer.
     trusted: BTreeSet<N::Peer>,
@@ -127,6 +129,7 @@ impl<N: Network> Peers<N> {
             rng: rng_for(options.seed, "peers", &()),
             connections: BTreeMap::new(),
             bootstrap_connections: 0,
+            floodsub_connections: 0,
             scores: Scores::new(network.clone(), Arc::clone(&limits)),
             trusted: BTreeSet::new(),
             direct: BTreeMap::new(),
@@ -173,6 +176,7 @@ impl<N: Network> Peers<N> {
         let connection = Connection { connection_id, direct, direct_changed: false, topics, names };
         self.connections.insert(peer.clone(), connection);
         self.bootstrap_connections += usize::from(connection_id.is_bootstrap());
+        self.floodsub_connections += usize::from(connection_id.is_floodsub());
         self.scores.connect(peer);
         if kind.trusted {
             self.trusted.insert(peer.clone());
@@ -185,6 +189,7 @@ impl<N: Network> Peers<N> {
         self.outbox.penalties[Penalty::MeshDeficit] += self.scores.disconnect(peer, now);
         if let Some(Connection { connection_id, topics, .. }) = self.connections.remove(peer) {
             self.bootstrap_connections -= usize::from(connection_id.is_bootstrap());
+            self.floodsub_connections -= usize::from(connection_id.is_floodsub());
             let disconnected = |topic| (topic, TopicCommand::PeerDisconnected(peer.clone(), connection_id));
             let both = in_both(&topics, &self.active).cloned();
             self.outbox.commands.extend(both.map(disconnected));

@@ -28,6 +28,11 @@ impl<N: Network> Peers<N> {
         }
     }
 
+    /// Whether a connected peer speaks floodsub. Cheap enough to ask for each message.
+    pub(in crate::protocol) fn has_floodsub(&self) -> bool {
+        self.floodsub_connections > 0
+    }
+
     /// Adds the state of the peers' side to a view.
     pub(crate) fn view(&self, view: &mut View<N>) {
         self.view_with(&self.scores, view);
@@ -50,6 +55,7 @@ impl<N: Network> Peers<N> {
             outbound: connection_id.is_outbound(),
             bootstrap: connection_id.is_bootstrap(),
             trusted: self.trusted.contains(peer),
+            floodsub: connection_id.is_floodsub(),
         }
     }
 

@@ -83,7 +83,7 @@ mod tests {
     use crate::{
         admission::totals::Totals,
         limits::LimitsConfig,
-        network::{Direction, PeerKind, hooks::Hooks},
+        network::{ConnectionInfo, PeerKind, hooks::Hooks},
         plain::PlainNetwork,
         protocol::{connection::ConnectionId, exchange::event::TopicEvent, options::NodeOptions},
         timestamp::Timestamp,
@@ -96,7 +96,7 @@ mod tests {
         let network = Hooks::new(Arc::new(PlainNetwork::new()), |_| {});
         let (totals, options) = (Totals::new(&limits.bounds), NodeOptions::default());
         let mut peers = Peers::new(network, limits, totals, &options);
-        let (id, topic) = (ConnectionId::new(1, Direction::Inbound, PeerKind::default()), "a".to_owned());
+        let (id, topic) = (ConnectionId::new(1, &ConnectionInfo::inbound()), "a".to_owned());
         peers.connect(&1, id, PeerKind::default());
         for direct in [true, false] {
             peers.set_direct(&1, direct);

@@ -31,6 +31,7 @@ pub(crate) enum ConnectionClass {
     Regular,
     Direct,
     Bootstrap,
+    Floodsub,
 }
 
 /// The lowest threshold that a score is below; the names are metric labels.
@@ -110,11 +111,13 @@ impl<N: Network> Peers<N> {
     }
 }
 
-/// A bootstrap peer that is also direct counts as bootstrap, since messages are not sent to it.
+/// A bootstrap peer that is also direct counts as bootstrap, since messages are not sent to it. A direct peer that speaks
+/// floodsub counts as direct, since it is sent messages whatever its score.
 fn class<N: Network>(connection: &Connection<N>) -> ConnectionClass {
     match connection {
         Connection { connection_id, .. } if connection_id.is_bootstrap() => ConnectionClass::Bootstrap,
         Connection { direct: true, .. } => ConnectionClass::Direct,
+        Connection { connection_id, .. } if connection_id.is_floodsub() => ConnectionClass::Floodsub,
         _ => ConnectionClass::Regular,
     }
 }

@@ -74,7 +74,7 @@ impl<N: Network> UnservedMessages<N> {
 
 impl<N: Network> TopicState<N> {
     /// Grafts a peer that has just subscribed, if the mesh has fewer than D peers and a heartbeat could graft the peer too.
-    /// Bootstrap peers, which are sent no messages, are left to the heartbeat.
+    /// Bootstrap peers, which are sent no messages, are left to the heartbeat, and those that speak floodsub are in no mesh.
     /// Returns whether it did. Our SUBSCRIBE was sent before: to all peers when we joined the topic, or to this one when
     /// it connected.
     pub(super) fn graft_subscriber(
@@ -86,7 +86,7 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) -> bool {
         let enabled =
-            cx.limits.extensions.graft_on_subscribe && !status.direct && !connection_id.is_bootstrap();
+            cx.limits.extensions.graft_on_subscribe && !status.direct && connection_id.takes_gossip();
         let Some(mesh) = self.mesh.as_mut().filter(|_| enabled) else { return false };
         let has_room = mesh.len() < self.parameters.degrees.degree_optimal && !mesh.contains_key(peer);
         let is_good = status.score.is_none_or(|score| score >= 0.0) && !self.backoffs.contains(peer);
@@ -113,7 +113,7 @@ impl<N: Network> TopicState<N> {
     ) {
         let Some(connection_id) = status.connection_id else { return };
         if self.unserved.0.is_empty()
-            || connection_id.is_bootstrap()
+            || !connection_id.takes_gossip()
             || check_score(status, cx.limits).is_err()
         {
             return;

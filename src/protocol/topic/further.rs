@@ -27,12 +27,15 @@ impl<N: Network> TopicState<N> {
             served.values().filter(|connection_id| !connection_id.is_bootstrap()).count()
         });
         let wanted = self.wanted(served, bytes, cx);
-        // All others are in the mesh or fanout or direct.
-        if wanted == 0 || self.subscribers.len() <= served + self.direct.len() {
+        if wanted == 0 {
             return Vec::new();
         }
-        let looked_at =
-            (served + self.direct.len()).saturating_add(wanted).saturating_mul(2).saturating_add(8);
+        // All others are in the mesh or fanout, are direct or speak floodsub.
+        let known = served + self.unmeshed_count();
+        if self.subscribers.len() <= known {
+            return Vec::new();
+        }
+        let looked_at = known.saturating_add(wanted).saturating_mul(2).saturating_add(8);
         let sample;
         let connection_ids = if looked_at < self.subscribers.len() {
             sample = choose_some(self.subscribers.as_slice(), looked_at, &mut self.rng);

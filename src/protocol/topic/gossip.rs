@@ -50,7 +50,7 @@ impl<N: Network> TopicState<N> {
         outbox.stats.count_recv_ihaves += ids.len() as u64;
         if !ids.is_empty() {
             // A bootstrap peer is sent no IWANT, and a disconnected peer has no score to lose.
-            if status.connection_id.is_some_and(|connection_id| !connection_id.is_bootstrap()) {
+            if status.connection_id.is_some_and(ConnectionId::takes_gossip) {
                 self.track_promise(peer, &ids, cx, outbox);
                 self.record_requests(peer, &ids, cx);
             }
@@ -204,14 +204,14 @@ impl<N: Network> TopicState<N> {
     /// The ids to offer and the candidates to offer them to. `None` if there is nothing to offer.
     pub(crate) fn gossip_plan<'a>(&'a self, cx: &'a Context<'_, N>) -> Option<GossipPlan<'a, N>> {
         let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
-        GossipPlan::new(&self.subscribers, &self.direct, served, || self.gossip_ids(cx.limits), cx)
+        GossipPlan::new(&self.subscribers, self.unmeshed(), served, || self.gossip_ids(cx.limits), cx)
     }
 
     /// Sends IHAVE to randomly chosen subscribers that receive no full messages from this node.
     pub(super) fn send_gossip(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
         let ids = || self.gossip_ids(cx.limits);
-        let Some(plan) = GossipPlan::new(&self.subscribers, &self.direct, served, ids, cx) else { return };
+        let Some(plan) = GossipPlan::new(&self.subscribers, self.unmeshed(), served, ids, cx) else { return };
         if plan.ids.len() <= cx.limits.max_sent_iwant_per_heartbeat as usize {
             let (to, message_ids) = plan.select_all(&mut self.rng);
             outbox.gossip(to, P2pMessage::IHave { topic: self.topic.clone(), message_ids });
@@ -233,8 +233,9 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) {
         let status = cx.peer_view.status(&peer);
-        let subscribed = status.connection_id.filter(|connection_id| self.is_subscriber(*connection_id));
-        let Some(connection_id) = subscribed else { return };
+        let may_request =
+            |connection_id: &ConnectionId| connection_id.takes_gossip() && self.is_subscriber(*connection_id);
+        let Some(connection_id) = status.connection_id.filter(may_request) else { return };
         if check_score(status, cx.limits).is_err() {
             return;
         }
@@ -277,7 +278,7 @@ type Connections<P> = BTreeMap<P, ConnectionId>;
 pub(crate) struct GossipPlan<'a, N: Network> {
     ids: Vec<N::MessageId>,
     subscribers: &'a [ConnectionId],
-    /// The subscribers that receive full messages from this node. Both lists are ascending.
+    /// The subscribers that receive full messages from this node, and those that speak floodsub. Both lists are ascending.
     served: Vec<ConnectionId>,
     /// The gossip threshold, if some peer may be below it.
     threshold: Option<f64>,
@@ -288,7 +289,7 @@ impl<'a, N: Network> GossipPlan<'a, N> {
     /// Returns `None` for a topic without mesh and fanout, or without messages.
     fn new(
         subscribers: &'a Subscribers,
-        direct: &Connections<N::Peer>,
+        unmeshed: impl Iterator<Item = ConnectionId>,
         served: Option<&'a Connections<N::Peer>>,
         ids: impl FnOnce() -> Vec<N::MessageId>,
         cx: &'a Context<'_, N>,
@@ -297,14 +298,14 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         if ids.is_empty() {
             return None;
         }
-        let mut served: Vec<_> = served.values().chain(direct.values()).copied().collect();
+        let mut served: Vec<_> = served.values().copied().chain(unmeshed).collect();
         served.sort_unstable();
         let threshold = cx.limits.gossip_threshold;
         let threshold = (!cx.peer_view.min_score_at_least(threshold)).then_some(threshold);
         Some(Self { ids, subscribers: subscribers.as_slice(), served, threshold, cx })
     }
 
-    /// The subscribers that receive no full messages from this node and are not below the gossip threshold.
+    /// The subscribers that receive no full messages from this node, take gossip, and are not below the gossip threshold.
     fn gossip_candidates(&self) -> Vec<ConnectionId> {
         let mut candidates = Vec::with_capacity(self.subscribers.len());
         let mut rest = self.subscribers;

@@ -292,8 +292,8 @@ impl<N: Network> TopicState<N> {
         })
     }
 
-    /// The subscribers that are not direct, have at least the score `least`, and pass both filters. They are sorted, so
-    /// that a seeded random choice among them does not depend on the order of connections.
+    /// The subscribers that are not direct, do not speak floodsub, have at least the score `least`, and pass both filters.
+    /// They are sorted, so that a seeded random choice among them does not depend on the order of connections.
     pub(super) fn subscriber_candidates(
         &self,
         cx: &Context<'_, N>,
@@ -316,7 +316,9 @@ impl<N: Network> TopicState<N> {
         // There may be many subscribers. Ids are resolved after the cheap filters, and scores are looked up only if
         // some peer has a score below `least`.
         let all_above = cx.peer_view.min_score_at_least(least);
-        let fitting = connection_ids.iter().copied().filter(|connection_id| connection_fits(*connection_id));
+        let fits =
+            |connection_id: &ConnectionId| !connection_id.is_floodsub() && connection_fits(*connection_id);
+        let fitting = connection_ids.iter().copied().filter(fits);
         let mut candidates = cx.peer_view.resolve(&mut { fitting });
         let is_direct = |peer: &N::Peer| !self.direct.is_empty() && self.direct.contains_key(peer);
         candidates.retain(|(peer, _)| {

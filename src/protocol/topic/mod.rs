@@ -7,7 +7,7 @@
 //! | `mesh.rs`, `interest.rs` | GRAFT, PRUNE, join, leave, relay |
 //! | `first_messages.rs` | GRAFT of a new subscriber, and what it is offered |
 //! | `px.rs` | peers offered in a PRUNE |
-//! | `receive.rs`, `publish.rs`, `further.rs` | full messages |
+//! | `receive.rs`, `publish.rs`, `recipients.rs`, `further.rs` | full messages |
 //! | `gossip.rs`, `promises.rs`, `requests.rs` | IHAVE, IWANT, broken promises, requests from one peer at a time |
 //! | `idontwant.rs` | IDONTWANT, both ways |
 //! | `heartbeat.rs`, `fanout.rs` | maintenance at each heartbeat |
@@ -34,6 +34,7 @@ mod promises;
 mod publish;
 mod px;
 pub(crate) mod receive;
+mod recipients;
 mod requests;
 mod seen;
 mod settings;
@@ -87,9 +88,12 @@ pub(crate) struct TopicState<N: Network> {
     subscribers: Subscribers,
     /// The direct peers among the subscribers, each with its latest connection.
     direct: BTreeMap<N::Peer, ConnectionId>,
+    /// The subscribers that speak floodsub, each with its latest connection.
+    floodsub: BTreeMap<N::Peer, ConnectionId>,
     /// What the application wants of the topic.
     interests: Interests,
-    /// The mesh. It is `Some` exactly while the topic is joined; its peers are subscribed and not direct.
+    /// The mesh. It is `Some` exactly while the topic is joined; its peers are subscribed, and neither direct nor in
+    /// `floodsub`.
     mesh: Option<BTreeMap<N::Peer, ConnectionId>>,
     /// The fanout. It can be `Some` only while the topic is not joined.
     fanout: Option<Fanout<N>>,
@@ -147,6 +151,7 @@ impl<N: Network> TopicState<N> {
             topic,
             subscribers: Subscribers::default(),
             direct: BTreeMap::new(),
+            floodsub: BTreeMap::new(),
             interests: Interests::default(),
             mesh: None,
             fanout: None,
@@ -184,9 +189,7 @@ impl<N: Network> TopicState<N> {
         let mut connection_ids = Vec::new();
         for (peer, connection_id, direct) in subscribers {
             connection_ids.push(connection_id);
-            if direct {
-                state.direct.insert(peer.clone(), connection_id);
-            }
+            state.add_unmeshed(peer, connection_id, direct);
         }
         state.subscribers = connection_ids.into();
         state.backoffs = backoffs.unwrap_or(state.backoffs);
@@ -354,11 +357,7 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) {
         self.subscribers.insert(connection_id);
-        if direct {
-            // A message of an earlier connection may arrive late.
-            let known = self.direct.entry(peer.clone()).or_insert(connection_id);
-            *known = connection_id.max(*known);
-        }
+        self.add_unmeshed(peer, connection_id, direct);
         outbox.events.push(TopicEvent::Subscribed(peer.clone(), connection_id));
     }
 
@@ -370,7 +369,7 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Removes a peer from the direct peers, the mesh and the fanout, unless it is there with a later connection
+    /// Removes a peer from the direct and floodsub peers, the mesh and the fanout, unless it is there with a later connection
     /// than `last`.
     fn remove_connections_until(&mut self, peer: &N::Peer, last: ConnectionId, outbox: &mut Outbox<N>) {
         let remove = |connection_ids: &mut BTreeMap<N::Peer, ConnectionId>| {
@@ -378,6 +377,7 @@ impl<N: Network> TopicState<N> {
             is_over && connection_ids.remove(peer).is_some()
         };
         remove(&mut self.direct);
+        remove(&mut self.floodsub);
         if self.mesh.as_mut().is_some_and(remove) {
             outbox.counters.removed(LeaveReason::Disconnected, 1);
         }

@@ -34,7 +34,7 @@ impl<N: Network> TopicState<N> {
         let size = message.sizes(cx.network);
         let rng = (min_peers > 0).then(|| self.rng.serialize_state());
         let has_new_fanout = self.mesh.is_none() && self.make_fanout(cx);
-        let (mut to, mut sent) = self.recipients(None, &[]);
+        let (mut to, mut sent) = self.recipients(None, &[], cx);
         let large = self.parameters.idontwant_message_size;
         let suppressed = filter_idontwant_uncounted(&mut sent, &message, large, cx);
         let further = self.further_recipients(&message, size.total, cx);

@@ -7,15 +7,17 @@ use crate::{
 };
 
 impl<N: Network> TopicState<N> {
-    /// All peers that may be offered, ascending: subscribers without a negative score. Gathered once for all PRUNEs that
+    /// All peers that may be offered, ascending: subscribers without a negative score that do not speak floodsub. Gathered once for all PRUNEs that
     /// are sent together, because it takes time in proportion to the number of subscribers.
     pub(in crate::protocol) fn px_candidates(&self, cx: &Context<'_, N>) -> Vec<N::Peer> {
         if !cx.limits.do_px {
             return Vec::new();
         }
         let all_above = cx.peer_view.min_score_at_least(0.0);
-        let subscribers = cx.peer_view.resolve(&mut self.subscribers.as_slice().iter().copied()).into_iter();
-        let mut candidates: Vec<_> = subscribers.map(|(peer, _)| peer).collect();
+        let subscribers = self.subscribers.as_slice().iter().copied();
+        let mut in_gossipsub = subscribers.filter(|connection_id| !connection_id.is_floodsub());
+        let resolved = cx.peer_view.resolve(&mut in_gossipsub).into_iter();
+        let mut candidates: Vec<_> = resolved.map(|(peer, _)| peer).collect();
         candidates.retain(|peer| all_above || cx.peer_view.score(peer) >= 0.0);
         candidates.sort_unstable();
         candidates

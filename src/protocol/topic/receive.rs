@@ -1,12 +1,11 @@
 //! Full messages from peers: duplicates, validation, credit, forwarding and delivery.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{TopicState, idontwant::filter_idontwant, interest::Interest};
 use crate::{
     network::{BoxFuture, Delivery, FullMessage, MessageSize, Network, Validity, hooks::HookPanicked},
     protocol::{
-        connection::ConnectionId,
         exchange::{Context, Outbox, Validation, command::ValidationMode, event::TopicEvent},
         outcome::{ReceiveOutcome, labels::Input},
         output::{Lane, pending::PendingDelivery},
@@ -283,7 +282,7 @@ impl<N: Network> TopicState<N> {
         let size = message.sizes(cx.network);
         self.delivery_counts.first(&sender, outbox);
         co_senders.iter().for_each(|peer| self.delivery_counts.duplicate_in_window(peer, outbox));
-        let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
+        let (to, mut sent) = self.recipients(Some(&sender), &co_senders, cx);
         let large = self.parameters.idontwant_message_size;
         filter_idontwant(&mut sent, &message, large, cx, &mut outbox.counters);
         if cx.limits.extensions.skip_author
@@ -304,36 +303,6 @@ impl<N: Network> TopicState<N> {
             outbox.app.push(PendingDelivery { sender, message, charge });
         }
         ReceiveOutcome::Route { to }
-    }
-
-    /// The recipients of a message: the peers of the mesh or fanout and the direct subscribers, without its senders.
-    /// The second list is the first without bootstrap peers, which are sent no full messages.
-    pub(super) fn recipients(
-        &self,
-        sender: Option<&N::Peer>,
-        others: &[N::Peer],
-    ) -> (Vec<N::Peer>, Vec<N::Peer>) {
-        let connection_ids = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
-        let most = connection_ids.map_or(0, BTreeMap::len) + self.direct.len();
-        let (mut to, mut bootstrap) = (Vec::with_capacity(most), Vec::new());
-        let mut add = |(peer, connection_id): (&N::Peer, &ConnectionId)| {
-            if Some(peer) != sender && !others.contains(peer) {
-                to.push(peer.clone());
-                if connection_id.is_bootstrap() {
-                    bootstrap.push(peer.clone());
-                }
-            }
-        };
-        connection_ids.into_iter().flatten().for_each(&mut add);
-        if !self.direct.is_empty() {
-            self.direct.iter().for_each(add);
-            to.sort_unstable();
-        }
-        let mut sent = to.clone();
-        if !bootstrap.is_empty() {
-            sent.retain(|peer| !bootstrap.contains(peer));
-        }
-        (to, sent)
     }
 
     /// Adds a message to the history and its id to the seen ids.

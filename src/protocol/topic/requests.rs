@@ -132,6 +132,6 @@ impl<N: Network> TopicState<N> {
 /// The peer with its connection, if it may be sent an IWANT.
 fn able_to_answer<N: Network>(peer: N::Peer, cx: &Context<'_, N>) -> Option<(N::Peer, ConnectionId)> {
     let status = cx.peer_view.status(&peer);
-    let connection_id = status.connection_id.filter(|connection_id| !connection_id.is_bootstrap())?;
+    let connection_id = status.connection_id.filter(|connection_id| connection_id.takes_gossip())?;
     check_score(status, cx.limits).is_ok().then_some((peer, connection_id))
 }

@@ -89,7 +89,7 @@ mod tests {
     use crate::{
         admission::{charge::Charge, totals::Totals},
         limits::{Limits, LimitsConfig},
-        network::{Direction, PeerKind, hooks::Hooks},
+        network::{ConnectionInfo, hooks::Hooks},
         plain::PlainNetwork,
         protocol::{
             exchange::peer_view::{PeerStatus, PeerView},
@@ -121,7 +121,7 @@ mod tests {
     fn a_former_direct_peer_that_grafts_before_the_command_arrives_gets_each_message_once() {
         let limits = Limits::try_from(LimitsConfig::default()).unwrap();
         let network = Hooks::new(Arc::new(PlainNetwork::new()), |_| {});
-        let view = Regular(ConnectionId::new(1, Direction::Inbound, PeerKind::default()));
+        let view = Regular(ConnectionId::new(1, &ConnectionInfo::inbound()));
         let cx = Context {
             network: &network,
             limits: &limits,

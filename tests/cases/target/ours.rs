@@ -32,6 +32,7 @@ impl Ours {
         let direct = setup.direct.iter().copied().collect();
         let transport = TransportConfig::default().with(|c| {
             c.gossipsub.direct = direct;
+            c.gossipsub.floodsub = setup.floodsub;
             c.gossipsub.addresses = AddressFilter::Any;
             c.connection_threads = 0;
             // Many peers of a test share the loopback address, and other tests the machine.

@@ -55,6 +55,7 @@ pub fn graft(outcome: GraftOutcome) -> Value {
         GraftOutcome::AlreadyInMesh => "peer_already_in_mesh",
         GraftOutcome::UnexpectedPeer => "unexpected_grafting_peer",
         GraftOutcome::DirectPeer => "grafting_direct_peer",
+        GraftOutcome::FloodsubPeer => unreachable!("the reference has no floodsub"),
         GraftOutcome::BackedOff => "peer_backed_off",
         GraftOutcome::NegativeScore => "grafting_peer_with_negative_score",
         GraftOutcome::MeshFull => "mesh_full",
@@ -86,6 +87,7 @@ pub fn ihave(outcome: IHaveOutcome<TraceNetwork>) -> Value {
             json!({ "out": "too_many_sent_iwant_messages", "count": count, "max": max })
         }
         IHaveOutcome::TopicNotTracked => out("message_topic_not_tracked"),
+        IHaveOutcome::FloodsubPeer => unreachable!("the reference has no floodsub"),
         IHaveOutcome::InvalidId => out("invalid_message_id"),
         IHaveOutcome::Requested { ids } => {
             json!({ "out": "message_requested_message_ids", "message_ids": ids })

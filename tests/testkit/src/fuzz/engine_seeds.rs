@@ -71,8 +71,10 @@ fn program(setting: Setting, limits: u8, parts: &[&[u8]]) -> Vec<u8> {
 /// Connects peers of all kinds, subscribes them to two topics and joins one of the topics.
 fn all_peers() -> Vec<u8> {
     let one = |peer: u8| {
-        let [direct, outbound, trusted, bootstrap] =
+        let [direct, mut outbound, trusted, bootstrap] =
             [[0, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 1, 1, 1]][usize::from(peer % 4)];
+        // The second bit: the peer speaks floodsub.
+        outbound |= if peer == 4 { 2 } else { 0 };
         let connect = [CONNECT, peer, direct, outbound, trusted, bootstrap];
         [&connect[..], &[SUBSCRIBE, peer, 0, SUBSCRIBE, peer, 1]].concat()
     };

@@ -168,8 +168,10 @@ impl Reader<'_, '_> {
     }
 
     fn connection_info(&mut self) -> Result<ConnectionInfo> {
-        let [direct, outbound, trusted, bootstrap] = self.u.arbitrary()?;
-        Ok(connection_info(direct, outbound, trusted, bootstrap))
+        let flags: [u8; 4] = self.u.arbitrary()?;
+        let [direct, outbound, trusted, bootstrap] = flags.map(|byte| byte & 1 != 0);
+        let info = connection_info(direct, outbound, trusted, bootstrap);
+        Ok(if flags[1] & 2 != 0 { info.floodsub() } else { info })
     }
 
     fn verdict(&mut self) -> Result<Validity> {

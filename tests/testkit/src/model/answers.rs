@@ -57,14 +57,17 @@ impl GraftAnswers {
 
 /// Whether a GRAFT with this outcome is answered by a PRUNE.
 fn is_refused(limits: &Limits<u8>, outcome: GraftOutcome) -> bool {
-    use GraftOutcome::{AlreadyInMesh, Grafted, Graylisted, UnexpectedPeer, UnsubscribedTopic};
+    use GraftOutcome::{AlreadyInMesh, FloodsubPeer, Grafted, Graylisted, UnexpectedPeer, UnsubscribedTopic};
     let is_ignored = outcome == UnsubscribedTopic && limits.extensions.ignore_unknown_grafts;
-    !is_ignored && !matches!(outcome, Grafted | AlreadyInMesh | UnexpectedPeer | Graylisted)
+    !is_ignored && !matches!(outcome, Grafted | AlreadyInMesh | UnexpectedPeer | FloodsubPeer | Graylisted)
 }
 
 fn check<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
     match (&step.outcome, step.op) {
-        (Outcome::Receive(ReceiveOutcome::Route { to }), _) => route(to, step),
+        (Outcome::Receive(ReceiveOutcome::Route { to }), Op::Receive { sender, message, .. }) => {
+            floodsub(limits, message.topic, Some(*sender), to, step)?;
+            route(limits, to, step)
+        }
         (Outcome::Publish(PublishOutcome::Published { to }), Op::Publish { message }) => {
             published(limits, message.topic, to, step)
         }
@@ -114,7 +117,7 @@ fn graft<I: Ids>(
     topic: u8,
     step: &Step<'_, I>,
 ) -> Checked {
-    use GraftOutcome::{AlreadyInMesh, BackedOff, Grafted, Graylisted, MeshFull};
+    use GraftOutcome::{AlreadyInMesh, BackedOff, FloodsubPeer, Grafted, Graylisted, MeshFull};
     let size = |mesh: Option<&BTreeSet<u32>>| mesh.map_or(0, BTreeSet::len);
     let full = size(step.before.mesh.get(&topic)) >= limits.degree_high;
     let outbound = step.before.connections.get(&peer).is_some_and(|connection| connection.outbound);
@@ -140,6 +143,8 @@ fn graft<I: Ids>(
     let may_be_member = matches!(outcome, Grafted | AlreadyInMesh | GraftOutcome::PeerFiltered | Graylisted);
     prop_assert!(may_be_member || !member, "the peer is in the mesh after {outcome:?}");
     prop_assert!(outcome != MeshFull || full && !outbound);
+    let floodsub = step.before.connections.get(&peer).is_some_and(|connection| connection.floodsub);
+    prop_assert_eq!(outcome == FloodsubPeer, floodsub && outcome != Graylisted);
     Ok(())
 }
 
@@ -147,25 +152,54 @@ fn is_prune<I: Ids>(message: &P2pMessage<Net<I>>) -> bool {
     matches!(message, P2pMessage::Prune { .. })
 }
 
-/// A message is sent only to the peers in its outcome, and not to bootstrap peers. `idontwant.rs` checks which of them
-/// sent IDONTWANT.
-fn route<I: Ids>(to: &[u32], step: &Step<'_, I>) -> Checked {
+/// A message is sent only to the peers in its outcome, and not to bootstrap peers, nor to those below the publish threshold
+/// that speak floodsub. `idontwant.rs` checks which of them sent IDONTWANT.
+fn route<I: Ids>(limits: &Limits<u8>, to: &[u32], step: &Step<'_, I>) -> Checked {
     prop_assert!(to.is_sorted() && set(to).len() == to.len(), "not ascending: {to:?}");
     let sent = receivers(step, |message| matches!(message, P2pMessage::FullMessage(_)));
     let receivers = to.iter().copied().filter(|peer| !step.after.connections[peer].bootstrap);
     prop_assert!(sent.is_subset(&receivers.collect()), "sent to {:?}, routed to {:?}", sent, to);
+    let is_bad = |peer: &&u32| {
+        let connection = &step.before.connections[*peer];
+        connection.floodsub && !connection.direct && !is_good(limits, **peer, step)
+    };
+    prop_assert_eq!(to.iter().find(is_bad), None, "a peer below the threshold that speaks floodsub");
     Ok(())
 }
 
-/// An own message goes to the mesh or fanout and to direct subscribers, and beyond them to none below the publish threshold;
-/// with the extension to D peers if there are as many that may be sent it.
+/// Whether the score of a peer was not below the publish threshold when the input came.
+fn is_good<I: Ids>(limits: &Limits<u8>, peer: u32, step: &Step<'_, I>) -> bool {
+    step.before.scores[&peer].score >= limits.publish_threshold
+}
+
+/// Every subscriber that speaks floodsub and is not below the publish threshold is sent a message, but for its sender.
+fn floodsub<I: Ids>(
+    limits: &Limits<u8>,
+    topic: u8,
+    sender: Option<u32>,
+    to: &[u32],
+    step: &Step<'_, I>,
+) -> Checked {
+    let connections = step.before.connections.iter();
+    let subscribers = connections.filter(|(_, it)| it.floodsub && it.topics.contains(&topic));
+    let mut due = subscribers.map(|(peer, _)| *peer).filter(|peer| Some(*peer) != sender);
+    let missed = due.find(|peer| is_good(limits, *peer, step) && !to.contains(peer));
+    prop_assert_eq!(missed, None, "it speaks floodsub and is not sent a message");
+    Ok(())
+}
+
+/// An own message goes to the mesh or fanout, to direct subscribers and to those that speak floodsub and are not below the
+/// publish threshold, and beyond them to none below the threshold; with the extension to D peers if there are as many that may
+/// be sent it.
 fn published<I: Ids>(limits: &Limits<u8>, topic: u8, to: &[u32], step: &Step<'_, I>) -> Checked {
-    route(to, step)?;
+    route(limits, to, step)?;
+    floodsub(limits, topic, None, to, step)?;
     let none = BTreeSet::new();
     let fanout = step.after.fanout.get(&topic).map(|fanout| &fanout.peers);
     let served = step.after.mesh.get(&topic).or(fanout).unwrap_or(&none);
     let direct = |peer: &u32| step.after.connections[peer].direct;
-    let beyond = to.iter().filter(|peer| !served.contains(peer) && !direct(peer));
+    let speaks_floodsub = |peer: &u32| step.after.connections[peer].floodsub;
+    let beyond = to.iter().filter(|peer| !served.contains(peer) && !direct(peer) && !speaks_floodsub(peer));
     let beyond: BTreeSet<u32> = beyond.copied().collect();
     let is_good = |peer: &u32| step.after.scores[peer].score >= limits.publish_threshold;
     prop_assert!(beyond.iter().all(is_good), "published to a peer below the threshold");
@@ -181,7 +215,8 @@ fn published<I: Ids>(limits: &Limits<u8>, topic: u8, to: &[u32], step: &Step<'_,
     }
     if extensions.publish_reaches_degree_optimal && extensions.idontwant_message_size != 1 {
         let others = step.after.connections.iter().filter(|(peer, connection)| {
-            let is_new = !served.contains(peer) && !connection.direct && !connection.bootstrap;
+            let is_unmeshed = connection.direct || connection.floodsub;
+            let is_new = !served.contains(peer) && !is_unmeshed && !connection.bootstrap;
             is_new && connection.topics.contains(&topic) && is_good(peer)
         });
         let reached = served.len() + beyond.len();

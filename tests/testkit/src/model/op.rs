@@ -117,9 +117,10 @@ fn number() -> impl Strategy<Value = u16> {
 
 fn info() -> impl Strategy<Value = ConnectionInfo> {
     let flag = |percent| prop::bool::weighted(f64::from(percent) / 100.0);
-    let flags = (flag(10), flag(40), flag(10), flag(10));
-    (flags, option::of(address())).prop_map(|((direct, outbound, trusted, bootstrap), address)| {
-        let mut info = connection_info(direct, outbound, trusted, bootstrap);
+    let flags = (flag(10), flag(40), flag(10), flag(10), flag(15));
+    (flags, option::of(address())).prop_map(|((direct, outbound, trusted, bootstrap, floodsub), address)| {
+        let info = connection_info(direct, outbound, trusted, bootstrap);
+        let mut info = if floodsub { info.floodsub() } else { info };
         info.remote_address = address.map(|ip| (ip, 1).into());
         info
     })

@@ -192,7 +192,7 @@ impl<I: Ids> OutputCheck<I> {
 
 /// Which peers may be sent which messages.
 fn may_be_sent<I: Ids>(to: u32, message: &P2pMessage<Net<I>>, step: &Step<'_, I>) -> Checked {
-    use P2pMessage::{FullMessage, IDontWant, IHave, IWant, Prune};
+    use P2pMessage::{FullMessage, IDontWant, IHave, IWant, Ping, Prune, Subscribe, Unsubscribe};
     let Some(connection) = step.after.connections.get(&to) else {
         // A peer without a connection is sent answers only; the p2p layer drops those that it cannot send.
         let answered = match (step.op, message) {
@@ -206,6 +206,8 @@ fn may_be_sent<I: Ids>(to: u32, message: &P2pMessage<Net<I>>, step: &Step<'_, I>
     let not_for_bootstrap =
         matches!(message, FullMessage(_) | IHave { .. } | IWant { .. } | IDontWant { .. });
     prop_assert!(!(connection.bootstrap && not_for_bootstrap), "{message:?} to {to}, a bootstrap peer");
+    let is_of_floodsub = matches!(message, Subscribe { .. } | Unsubscribe { .. } | FullMessage(_) | Ping);
+    prop_assert!(!connection.floodsub || is_of_floodsub, "{message:?} to {to}, which speaks floodsub");
     Ok(())
 }
 
@@ -246,7 +248,9 @@ fn prune<I: Ids>(limits: &Limits<u8>, to: u32, topic: u8, px: &[PxPeer<u32>], st
     prop_assert!(px.iter().all(|px| px.peer != to), "{to} is offered to itself");
     prop_assert_eq!(px.iter().collect::<BTreeSet<_>>().len(), px.len(), "px twice");
     for PxPeer { peer, .. } in px {
-        prop_assert!(step.after.connections[peer].topics.contains(&topic), "{peer} is no subscriber");
+        let connection = &step.after.connections[peer];
+        prop_assert!(connection.topics.contains(&topic), "{peer} is no subscriber");
+        prop_assert!(!connection.floodsub, "{peer} speaks floodsub");
         // A promise of another topic that is broken in this heartbeat (P7) affects px at the next one.
         let good = step.after.scores[peer].score >= 0.0 || rise_of_misbehaviour(limits, step, *peer) > 0.0;
         prop_assert!(good, "{peer} is offered with a negative score");

@@ -52,6 +52,7 @@ fn members_are_subscribed<I: Ids>(view: &View<Net<I>>) -> Checked {
             "{peer} is in the mesh or fanout of {topic} without a subscription"
         );
         prop_assert!(!connection.direct, "{peer} is direct and in the mesh or fanout of {topic}");
+        prop_assert!(!connection.floodsub, "{peer} speaks floodsub and is in the mesh or fanout of {topic}");
     }
     Ok(())
 }
