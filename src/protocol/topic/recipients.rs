@@ -22,28 +22,46 @@ impl<N: Network> TopicState<N> {
         let connection_ids = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
         let most = connection_ids.map_or(0, BTreeMap::len) + self.direct.len() + self.floodsub.len();
         let (mut to, mut bootstrap) = (Vec::with_capacity(most), Vec::new());
-        let mut add = |(peer, connection_id): (&N::Peer, &ConnectionId)| {
-            if Some(peer) != sender && !others.contains(peer) {
+        let is_sender = |peer: &N::Peer| Some(peer) == sender || others.contains(peer);
+        for (peer, connection_id) in connection_ids.into_iter().flatten() {
+            if !is_sender(peer) {
                 to.push(peer.clone());
                 if connection_id.is_bootstrap() {
                     bootstrap.push(peer.clone());
                 }
             }
-        };
-        connection_ids.into_iter().flatten().for_each(&mut add);
+        }
         if !self.direct.is_empty() || !self.floodsub.is_empty() {
-            self.direct.iter().for_each(&mut add);
-            let threshold = cx.limits.publish_threshold;
-            self.floodsub.iter().filter(|(peer, _)| cx.peer_view.score(peer) >= threshold).for_each(add);
-            to.sort_unstable();
-            // A direct peer may speak floodsub.
-            to.dedup();
+            self.add_unmeshed_recipients(&is_sender, cx, &mut to, &mut bootstrap);
         }
         let mut sent = to.clone();
         if !bootstrap.is_empty() {
             sent.retain(|peer| !bootstrap.contains(peer));
         }
         (to, sent)
+    }
+
+    /// Adds the recipients that are in no mesh. Most topics have none: apart from the loop over the mesh, so that this stays
+    /// small.
+    #[inline(never)]
+    fn add_unmeshed_recipients(
+        &self,
+        is_sender: &dyn Fn(&N::Peer) -> bool,
+        cx: &Context<'_, N>,
+        to: &mut Vec<N::Peer>,
+        bootstrap: &mut Vec<N::Peer>,
+    ) {
+        let threshold = cx.limits.publish_threshold;
+        let good = self.floodsub.iter().filter(|(peer, _)| cx.peer_view.score(peer) >= threshold);
+        for (peer, connection_id) in self.direct.iter().chain(good).filter(|(peer, _)| !is_sender(peer)) {
+            to.push(peer.clone());
+            if connection_id.is_bootstrap() {
+                bootstrap.push(peer.clone());
+            }
+        }
+        to.sort_unstable();
+        // A direct peer may speak floodsub.
+        to.dedup();
     }
 
     /// Adds a subscriber to those that are in no mesh, if it is direct or speaks floodsub.
