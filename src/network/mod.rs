@@ -22,6 +22,8 @@ pub use ports::{AppInput, AppOutput, ConnectionInfo, Direction, Origin, P2pInput
 pub use px::{PeerRecordOutcome, PxDialOutcome};
 pub use refusal::ConnectionRefusal;
 
+use crate::timestamp::Timestamp;
+
 /// The bounds of every identifier type of a [`Network`]. Implemented for all types that satisfy them.
 ///
 /// The engine clones identifiers often: a clone must be cheap.
@@ -62,6 +64,7 @@ pub enum BatchVerdicts {
 /// | [`topic_of`](Self::topic_of), [`source`](Self::source), [`reachable_point`](Self::reachable_point) | `None` |
 /// | [`message_size`](Self::message_size), [`message_id_size`](Self::message_id_size), [`topic_size`](Self::topic_size) | the size of the value without the heap memory that it owns |
 /// | [`encoded_size`](Self::encoded_size) | 0: the message is not too large |
+/// | [`expires_at`](Self::expires_at) | `None`: the message does not expire |
 /// | [`peer_filter`](Self::peer_filter), [`is_violation`](Self::is_violation) | `false` |
 /// | [`refuses_source`](Self::refuses_source) | `true`: the message is dropped, and may be received again |
 /// | [`persistent_points`](Self::persistent_points) | no points |
@@ -165,6 +168,19 @@ pub trait Network: Send + Sync + Sized + 'static {
         false
     }
 
+    /// Returns the time from which on a message is [`Validity::Outdated`], as a time of the engine's clock. `now` is the time
+    /// of that clock: a network whose messages name a time of another clock returns `now` and what is left until then, or
+    /// `now` if nothing is. By default `None`: a message does not expire.
+    ///
+    /// The engine asks it for each new message of a peer before its validation and again after a validation that took time,
+    /// and for each publication. An expired message is neither forwarded nor delivered, and costs its senders nothing; its
+    /// publication is refused ([`RouteResult::Outdated`](crate::RouteResult::Outdated)). A message that expires in the
+    /// history is offered and sent to nobody from then on.
+    fn expires_at(&self, message: &FullMessage<Self>, now: Timestamp) -> Option<Timestamp> {
+        let _ = (message, now);
+        None
+    }
+
     /// Returns whether a message breaks the rules of the network, whatever its topic: its signature is wrong for instance.
     /// [`validate`](Self::validate) must find such a message invalid. The engine asks this for messages on topics that it
     /// has not joined, which are not validated: a violation counts as a misbehaviour of the sender (P7,
@@ -244,6 +260,8 @@ pub struct TransportStats {
     pub reopened_streams: u64,
     /// Frames of which only a part was received when their stream ended or was replaced.
     pub lost_frames: u64,
+    /// Authors whose sequence numbers were forgotten to make room for others: their messages can be replayed once.
+    pub replay_evictions: u64,
     pub(crate) refused: EnumMap<ConnectionRefusal, u64>,
     pub(crate) peer_records: EnumMap<PeerRecordOutcome, u64>,
     pub(crate) px_dials: EnumMap<PxDialOutcome, u64>,

@@ -13,7 +13,7 @@ use std::{
 
 use actix_gossipsub::{
     BatchVerdicts, BoxFuture, Delivery, FullMessage, Network, P2pInput, P2pMessage, PeerAction, Started,
-    TransportStats, Validity, Worker, plain::PlainId, protocol::Event,
+    Timestamp, TransportStats, Validity, Worker, plain::PlainId, protocol::Event,
 };
 use proptest::prelude::*;
 use tokio::time::timeout;
@@ -142,6 +142,11 @@ impl Network for PanickingHooks {
             vec![Validity::Valid; count]
         };
         self.is_async.then(|| BatchVerdicts::Together(Box::pin(verdicts)))
+    }
+
+    fn expires_at(&self, _: &FullMessage<Self>, _: Timestamp) -> Option<Timestamp> {
+        self.schedule.hit_any("expires_at");
+        None
     }
 
     fn message_size(&self, message: &String) -> usize {

@@ -6,7 +6,8 @@ use ::libp2p::PeerId;
 use arc_swap::ArcSwap;
 
 use super::{
-    config::Config, message::Message, message_ids::MessageIds, topic::TopicHash, transform::DataTransform,
+    config::Config, message::Message, message_ids::MessageIds, message_life::add_expiry, topic::TopicHash,
+    transform::DataTransform,
 };
 use crate::{
     libp2p::{
@@ -42,7 +43,8 @@ pub(super) fn network(
             id_by_function(&message_id, decode.as_ref(), topic, received)
         });
     }
-    let builder = builder
+    let builder = add_expiry(builder, config, transform.as_ref())
+        .refuse_replays(config.limits.extensions.replay_check_authors)
         .message_id(move |topic, received| match &message_id {
             Some(message_id) => id_by_function(message_id, decode.as_ref(), topic, received),
             None => default_id(mode, topic, received),

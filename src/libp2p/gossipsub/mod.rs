@@ -68,6 +68,7 @@ mod ethereum_id;
 mod hooks;
 mod message;
 mod message_ids;
+mod message_life;
 mod peer_events;
 mod peer_settings;
 mod peers;

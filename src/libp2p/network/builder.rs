@@ -1,6 +1,10 @@
 //! The builder of a [`Libp2pNetwork`].
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use ::libp2p::{Multiaddr, PeerId};
 
@@ -115,9 +119,13 @@ impl Libp2pNetworkBuilder {
     /// turned back, is ignored until they are above the last one.
     ///
     /// The numbers of `max_authors` authors are stored, about 100 bytes each. If there are more, the author that has
-    /// published nothing for the longest time is evicted: its messages can be replayed once.
+    /// published nothing for the longest time is evicted: its messages can be replayed once. Evictions are counted in
+    /// `gossipsub_replay_evictions_total`. With 0 numbers are not checked.
+    ///
+    /// A [`Node`](crate::libp2p::Node) with this network demands a `seen_history_length` of at least `history_length`
+    /// ([`replay_check_authors`](crate::limits::Extensions::replay_check_authors)).
     pub fn refuse_replays(mut self, max_authors: usize) -> Self {
-        self.0.replays = Some(Arc::new(ReplayCheck::new(max_authors)));
+        self.0.replays = (max_authors > 0).then(|| Arc::new(ReplayCheck::new(max_authors)));
         self
     }
 
@@ -141,6 +149,17 @@ impl Libp2pNetworkBuilder {
     /// [`Network::refuses_source`](crate::Network::refuses_source). It must not block.
     pub fn refuse_sources(mut self, f: impl Fn(&Message) -> bool + Send + Sync + 'static) -> Self {
         self.0.refuses_source = Some(Box::new(f));
+        self
+    }
+
+    /// The function that reads from a message when it expires, by the clock of the system; `None` if it does not. It is asked
+    /// only for messages that keep the signature policy, on the engine's threads, and must not block. See
+    /// [`Network::expires_at`](crate::Network::expires_at). By default messages do not expire.
+    pub fn expires_at(
+        mut self,
+        f: impl Fn(&TopicName, &Message) -> Option<SystemTime> + Send + Sync + 'static,
+    ) -> Self {
+        self.0.expires_at = Some(Box::new(f));
         self
     }
 

@@ -4,6 +4,7 @@
 mod api;
 mod blacklist;
 mod ids;
+mod message_life;
 mod publish_batch;
 mod relay;
 mod runtimes;
