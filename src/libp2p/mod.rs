@@ -34,7 +34,7 @@
 //! | `state` | the address book, the verified messages, the charged memory and the counters of traffic and refusals, which all connections share |
 //! | `signature` | [`SignaturePolicy`]: how our messages name their author, which messages are accepted; the messages that were verified lately |
 //! | `codec` | frames and RPCs: [`FrameDecoder`], [`WireLimits`], `rpc.proto` |
-//! | `message`, `ids`, `bounded_map` | [`Message`], [`SignatureError`], [`TopicName`], [`MessageId`]; a map that evicts its least recently used entry |
+//! | `message`, `ids`, `transform`, `bounded_map` | [`Message`], data transforms, [`SignatureError`], [`TopicName`], [`MessageId`]; a map that evicts its least recently used entry |
 //!
 //! # Connections and streams
 //!
@@ -240,6 +240,7 @@ mod presets;
 mod signature;
 mod state;
 mod swarm;
+mod transform;
 
 /// rust-libp2p, whose types appear in this module: `Swarm`, `identity`, `multiaddr`, `swarm::NetworkBehaviour`. Use it from
 /// here, or depend on the same version.

@@ -53,6 +53,7 @@ impl From<AuthorError> for PublishError {
     fn from(error: AuthorError) -> Self {
         match error {
             AuthorError::Signing(error) => Self::SigningError(error),
+            AuthorError::Transform(error) => Self::TransformFailed(error),
             AuthorError::TooLarge { .. } => Self::MessageTooLarge,
             AuthorError::BadTopic { .. } => Self::InvalidTopic,
         }

@@ -4,10 +4,12 @@ use std::{sync::Arc, time::SystemTime};
 
 use super::{
     config::{Config, ConfigBuilder},
-    hooks::{Transform, decode},
     message::Message,
 };
-use crate::libp2p::network::Libp2pNetworkBuilder;
+use crate::libp2p::{
+    network::Libp2pNetworkBuilder,
+    transform::{Transform, decode},
+};
 
 /// When a message expires, if it does.
 pub(super) type ExpiryFn = dyn Fn(&Message) -> Option<SystemTime> + Send + Sync;

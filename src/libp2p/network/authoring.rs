@@ -1,6 +1,7 @@
 //! The messages of this node.
 
 use std::{
+    io,
     sync::atomic::Ordering,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -15,6 +16,9 @@ pub enum AuthorError {
     /// The key can't sign.
     #[error("the message can't be signed: {0}")]
     Signing(#[from] ::libp2p::identity::SigningError),
+    /// The [data transform](super::Libp2pNetworkBuilder::data_transform) can't encode the payload.
+    #[error("the data transform failed: {0}")]
+    Transform(#[source] io::Error),
     /// The message needs a larger frame than peers accept, so that it could never be sent.
     #[error("the message has {length} bytes, of which {max} can be sent")]
     TooLarge {
@@ -38,17 +42,20 @@ pub enum AuthorError {
 const MESSAGE_OVERHEAD: usize = 1_280;
 
 impl Libp2pNetwork {
-    /// Creates a message of ours, signed as the policy demands. Publish it with
+    /// Creates a message of ours, encoded by the transform and signed as the policy demands. Publish it with
     /// [`Worker::publish`](crate::Worker::publish).
     ///
     /// # Errors
-    /// The topic name or the payload is too long to be sent, or the key can't sign.
+    /// The topic name or the payload is too long to be sent, the transform can't encode it, or the key can't sign.
     pub fn message(
         &self,
         topic: TopicName,
         data: impl Into<Vec<u8>>,
     ) -> Result<FullMessage<Self>, AuthorError> {
-        let data = data.into();
+        let mut data = data.into();
+        if let Some(transform) = &self.hooks.transform {
+            data = transform.outbound_transform(&topic, data).map_err(AuthorError::Transform)?;
+        }
         self.check_size(&topic, data.len())?;
         let seqno = self.hooks.next_seqno.fetch_add(1, Ordering::Relaxed);
         let message = self.hooks.policy.author(&topic, seqno, data)?;

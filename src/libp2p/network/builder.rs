@@ -19,6 +19,7 @@ use crate::{
         ids::{MessageId, TopicName},
         message::Message,
         state::TransportState,
+        transform::{DataTransform, Message as Decoded, Transform},
     },
     limits::TopicPattern,
     network::{Delivery, PeerAction, Validity},
@@ -42,6 +43,34 @@ impl Libp2pNetworkBuilder {
         f: impl Fn(&TopicName, &Message) -> MessageId + Send + Sync + 'static,
     ) -> Self {
         self.0.message_id = Some(Box::new(f));
+        self
+    }
+
+    /// The function that makes message ids from the topic, the message as it was received, and the message after the
+    /// [transform](Self::data_transform), `None` if that fails. Such a message is invalid (P4): give it an id that no message
+    /// has which can be decoded. [`message_id`](Self::message_id) and [`topic_message_id`](Self::topic_message_id) go before it.
+    /// [`ethereum_message_id`](crate::libp2p::gossipsub::ethereum_message_id) is such a function.
+    pub fn raw_message_id(
+        mut self,
+        f: impl Fn(&TopicName, &Message, Option<&Decoded>) -> MessageId + Send + Sync + 'static,
+    ) -> Self {
+        self.0.raw_message_id = Some(Box::new(f));
+        self
+    }
+
+    /// An encoding between the payloads of the application and those on the wire, such as a compression.
+    /// [`Libp2pNetwork::message`] encodes what is published; [`Libp2pNetwork::decode`] decodes what a validator is given and
+    /// what is delivered. A message that can't be decoded is invalid (P4), and no validator is asked about it. By default there
+    /// is none.
+    ///
+    /// A transform must bound the memory that it uses by the length of a message before it allocates, as
+    /// `gossipsub::SnappyTransform` does.
+    pub fn data_transform(self, transform: impl DataTransform + Send + Sync + 'static) -> Self {
+        self.shared_transform(Some(Arc::new(transform)))
+    }
+
+    pub(in crate::libp2p) fn shared_transform(mut self, transform: Option<Transform>) -> Self {
+        self.0.transform = transform;
         self
     }
 

@@ -4,6 +4,7 @@
 mod authoring;
 mod blocking_pool;
 mod builder;
+mod decoding;
 mod fair_permits;
 mod message_id;
 mod replay;
@@ -37,6 +38,7 @@ use super::{
     message::{Message, SignatureError},
     signature::{digest::digest, policy::SignaturePolicy},
     state::{TransportState, address_book::without_peer},
+    transform::{Message as Decoded, Transform, decode},
 };
 use crate::{
     limits::TopicPattern,
@@ -50,6 +52,8 @@ use crate::{
 /// Makes the id of a message from its topic and content. All nodes of a network must use the same function. If it panics
 /// at a message of a peer, that message is dropped; the connection goes on.
 pub type MessageIdFn = dyn Fn(&TopicName, &Message) -> MessageId + Send + Sync;
+/// Makes the id of a message from its topic, the message as it was received, and the message after the data transform.
+pub(super) type RawMessageIdFn = dyn Fn(&TopicName, &Message, Option<&Decoded>) -> MessageId + Send + Sync;
 /// Whether a peer may do an action; see [`Network::peer_filter`]. Called on the engine's threads; must not block.
 pub type PeerFilter = dyn Fn(&PeerId, PeerAction<'_, Libp2pNetwork>) -> bool + Send + Sync;
 
@@ -73,6 +77,10 @@ struct Hooks {
     limits: WireLimits,
     /// `None`: the default ids.
     message_id: Option<Box<MessageIdFn>>,
+    /// The function that is given the decoded message too, where no function above applies.
+    raw_message_id: Option<Box<RawMessageIdFn>>,
+    /// `None`: the payload is that of the application.
+    transform: Option<Transform>,
     /// The functions for the topics that match a pattern, in place of `message_id`. The first that matches applies.
     topic_message_ids: Vec<(TopicPattern, Box<MessageIdFn>)>,
     validators: ArcSwap<Validators>,
@@ -103,6 +111,8 @@ impl Libp2pNetwork {
             policy,
             limits: WireLimits::default(),
             message_id: None,
+            raw_message_id: None,
+            transform: None,
             topic_message_ids: Vec::new(),
             validators: ArcSwap::default(),
             manual_validation: ManualValidation::new(),
@@ -121,8 +131,16 @@ impl Libp2pNetwork {
     pub fn message_id(&self, topic: &TopicName, message: &Message) -> MessageId {
         let mut of_topics = self.hooks.topic_message_ids.iter();
         let of_topic = of_topics.find(|(pattern, _)| pattern.matches(topic.as_str()));
-        match of_topic.map(|(_, message_id)| message_id).or(self.hooks.message_id.as_ref()) {
-            Some(message_id) => message_id(topic, message),
+        if let Some(message_id) =
+            of_topic.map(|(_, message_id)| message_id).or(self.hooks.message_id.as_ref())
+        {
+            return message_id(topic, message);
+        }
+        match &self.hooks.raw_message_id {
+            Some(message_id) => {
+                let decoded = decode(self.hooks.transform.as_ref(), Decoded::from_wire(topic, message));
+                message_id(topic, message, decoded.ok().as_ref())
+            }
             None => default_message_id(self.hooks.policy.mode(), topic, message),
         }
     }
