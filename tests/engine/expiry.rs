@@ -29,11 +29,8 @@ struct Expiring {
 impl Expiring {
     fn start(network: PlainNetwork) -> Self {
         let clock = Arc::new(ManualClock::new());
-        let builder = Worker::builder(expiring(network), limits())
-            .arbiters(0)
-            .manual()
-            .seed(1)
-            .clock(Arc::clone(&clock));
+        let builder =
+            Worker::builder(expiring(network), limits()).arbiters(0).manual().seed(1).clock(clock.clone());
         let (recording, engine) = Recording::of(builder, ["a".to_owned()]);
         for peer in 1..=4 {
             engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
@@ -93,7 +90,7 @@ fn a_message_that_expires_during_its_validation_is_not_delivered() {
         let mut unvalidated = validation.unvalidated().expect("nobody has taken it");
         let mut expiring = Expiring::start(PlainNetwork::with_manual_validation(validation.clone()));
         for (number, wait, delivered) in [(10, 9, vec![10]), (20, 20, vec![])] {
-            expiring.receive(number).await;
+            expiring.engine.worker.p2p_input(message(1, "a", number)).expect("the input is accepted");
             let received = unvalidated.recv().await.expect("the network exists");
             expiring.clock.set(Timestamp::since_start(wait * SECOND));
             let id = &received.message.message_id;
