@@ -5,7 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::network::{BoxFuture, Delivery, FullMessage, ManualValidation, Network, Validity};
+use crate::{
+    network::{BoxFuture, Delivery, FullMessage, ManualValidation, Network, Validity},
+    timestamp::Timestamp,
+};
 
 /// A network whose message ids contain their topic.
 ///
@@ -22,8 +25,10 @@ pub struct PlainNetwork {
     validator: Option<Box<Validator>>,
     async_validator: Option<Box<AsyncValidator>>,
     manual_validation: Option<ManualValidation<PlainNetwork>>,
+    expiry: Option<Box<Expiry>>,
 }
 
+type Expiry = dyn Fn(&FullMessage<PlainNetwork>, Timestamp) -> Option<Timestamp> + Send + Sync;
 type Validator = dyn Fn(&Delivery<PlainNetwork>) -> Validity + Send + Sync;
 type AsyncValidator = dyn Fn(&Delivery<PlainNetwork>) -> BoxFuture<Validity> + Send + Sync;
 
@@ -63,6 +68,15 @@ impl PlainNetwork {
         Self { manual_validation: Some(validation), ..Self::default() }
     }
 
+    /// Messages expire as `expires_at` says, which is given the time of the engine's clock too. See [`Network::expires_at`].
+    pub fn expiring(
+        mut self,
+        expires_at: impl Fn(&FullMessage<Self>, Timestamp) -> Option<Timestamp> + Send + Sync + 'static,
+    ) -> Self {
+        self.expiry = Some(Box::new(expires_at));
+        self
+    }
+
     /// The message with this number, topic and content.
     pub fn message(topic: &str, number: u64, content: &str) -> FullMessage<Self> {
         let message_id = PlainId { number, topic: topic.to_owned() };
@@ -96,6 +110,10 @@ impl Network for PlainNetwork {
             return Some(validation.validate(self, delivery));
         }
         self.async_validator.as_ref().map(|validator| validator(delivery))
+    }
+
+    fn expires_at(&self, message: &FullMessage<Self>, now: Timestamp) -> Option<Timestamp> {
+        self.expiry.as_ref().and_then(|expires_at| expires_at(message, now))
     }
 
     fn message_size(&self, message: &String) -> usize {

@@ -13,6 +13,9 @@ impl Timestamp {
     /// The start of the engine.
     pub const ZERO: Self = Self(0);
 
+    /// The largest timestamp.
+    pub(crate) const MAX: Self = Self(u64::MAX);
+
     /// The point in time `duration` after the start.
     pub fn since_start(duration: Duration) -> Self {
         Self(nanos(duration))

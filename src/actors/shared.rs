@@ -154,7 +154,7 @@ impl<N: Network> Shared<N> {
     /// The environment for a topic's state machine.
     pub(crate) fn context<'a>(&'a self, limits: &'a Limits<N::Topic>, now: Timestamp) -> Context<'a, N> {
         let (network, self_peer) = (&self.network, self.self_peer.as_ref());
-        Context { network, limits, peer_view: &self.directory, self_peer, now }
+        Context { network, limits, peer_view: &self.directory, self_peer, now, present: now }
     }
 
     // === Code of the application ===

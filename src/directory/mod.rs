@@ -153,6 +153,22 @@ impl<N: Network> Directory<N> {
         send(connection_id, true);
     }
 
+    /// A peer has a further connection: forgets the ids that it sent in IDONTWANT. Calls `send` with the id of its connection,
+    /// while the peer's entry is locked as [`connect`](Self::connect) does, if it is connected.
+    pub(crate) fn connect_again(&self, peer: &N::Peer, send: impl FnOnce(ConnectionId)) {
+        let Some(record) = self.peers.get_mut(peer) else { return };
+        if record.is_connected() {
+            self.remove_idontwant(peer);
+            send(record.connection_id());
+        }
+    }
+
+    fn remove_idontwant(&self, peer: &N::Peer) {
+        if let Some((_, removed)) = self.idontwant.remove(peer) {
+            self.idontwant_ids.fetch_sub(removed.len(), Ordering::AcqRel);
+        }
+    }
+
     /// The peers that the application made direct peers, ascending.
     pub(crate) fn direct_peers(&self) -> Vec<N::Peer> {
         let direct = self.direct.iter().filter(|entry| *entry.value());
@@ -200,9 +216,7 @@ impl<N: Network> Directory<N> {
             self.peers_by_connection_mut().remove(record.connection_id());
             self.connected.fetch_sub(1, Ordering::AcqRel);
         }
-        if let Some((_, removed)) = self.idontwant.remove(peer) {
-            self.idontwant_ids.fetch_sub(removed.len(), Ordering::AcqRel);
-        }
+        self.remove_idontwant(peer);
         self.missed.remove(peer);
         send();
     }

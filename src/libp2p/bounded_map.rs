@@ -27,16 +27,17 @@ impl<K: Eq + Hash, V> BoundedMap<K, V> {
         }
     }
 
-    /// Inserts or updates an entry. Evicts the least recently used entry of a full map.
-    pub(super) fn insert(&mut self, key: K, value: V) {
+    /// Inserts or updates an entry. Evicts the least recently used entry of a full map, and returns it.
+    pub(super) fn insert(&mut self, key: K, value: V) -> Option<(K, V)> {
         if let Some(kept) = self.kept.get_mut(&key) {
             *kept = Some(value);
         } else if self.capacity > 0 {
             self.entries.insert(key, value);
             if self.entries.len() > self.capacity {
-                self.entries.pop_front();
+                return self.entries.pop_front();
             }
         }
+        None
     }
 
     /// Finds an entry and leaves the order as it is.

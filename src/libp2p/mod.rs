@@ -34,14 +34,15 @@
 //! | `state` | the address book, the verified messages, the charged memory and the counters of traffic and refusals, which all connections share |
 //! | `signature` | [`SignaturePolicy`]: how our messages name their author, which messages are accepted; the messages that were verified lately |
 //! | `codec` | frames and RPCs: [`FrameDecoder`], [`WireLimits`], `rpc.proto` |
-//! | `message`, `ids`, `bounded_map` | [`Message`], [`SignatureError`], [`TopicName`], [`MessageId`]; a map that evicts its least recently used entry |
+//! | `message`, `ids`, `transform`, `bounded_map` | [`Message`], data transforms, [`SignatureError`], [`TopicName`], [`MessageId`]; a map that evicts its least recently used entry |
 //!
 //! # Connections and streams
 //!
 //! On each connection we open one stream, on which we only write, and read from the stream that the peer opens. A peer
 //! is connected for the engine from the first stream of its first connection ([`Event::Established`]) until its last
-//! connection with a stream closes. A peer with several connections is read on all of them and written on the oldest,
-//! so that what we send keeps its order; what a lost connection had not written moves to the next one.
+//! connection with a stream closes. A peer with several connections is read on all of them and written on the newest. An
+//! older one may be that of a process that has ended, which TCP notices late, while the peer has started again: so the newest
+//! carries our subscriptions and GRAFTs once more. What the older one has not written moves to it.
 //!
 //! A stream that breaks is replaced; at most four are opened on one connection. When a peer replaces its stream, the frames
 //! that it wrote to the one before are read first. The version of the protocol is
@@ -239,6 +240,7 @@ mod presets;
 mod signature;
 mod state;
 mod swarm;
+mod transform;
 
 /// rust-libp2p, whose types appear in this module: `Swarm`, `identity`, `multiaddr`, `swarm::NetworkBehaviour`. Use it from
 /// here, or depend on the same version.

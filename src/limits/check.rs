@@ -97,7 +97,12 @@ fn check_heartbeat_and_gossip<T>(config: &LimitsConfig<T>, violations: &mut Viol
     violations.require("history_gossip_length", gossiped, gossiped <= history, || {
         format!("be at most history_length ({history})")
     });
-    violations.positive("seen_history_length", config.seen_history_length);
+    let (seen, authors) = (config.seen_history_length, config.extensions.replay_check_authors);
+    violations.positive("seen_history_length", seen);
+    // Peers answer requests for that time. A copy that arrives after the number of its author has been evicted is a replay.
+    violations.require("seen_history_length", seen, authors == 0 || seen >= history, || {
+        format!("be at least history_length ({history}) with extensions.replay_check_authors ({authors})")
+    });
 }
 
 fn check_peers<T>(config: &LimitsConfig<T>, violations: &mut Violations) {

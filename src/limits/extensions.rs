@@ -142,6 +142,11 @@ pub struct Extensions {
     /// Whether the subscriptions of a peer to topics that we have joined are kept beyond `max_topics_per_peer`. Without this
     /// two nodes that join more topics than that keep different ones, and most of their meshes are never built.
     pub keep_joined_subscriptions: bool,
+    /// The number of authors whose highest sequence number is stored: a message whose number is not above it is ignored. 0
+    /// disables it. The transport for libp2p does so
+    /// ([`Libp2pNetworkBuilder::refuse_replays`](crate::libp2p::Libp2pNetworkBuilder::refuse_replays)) unless it is given a
+    /// network of your own; the engine does not read it. It demands a `seen_history_length` of at least `history_length`.
+    pub replay_check_authors: usize,
     /// Whether a message of a batch is a duplicate if its id was accepted while its verdict was awaited: because this node
     /// published it, or because another content had the same id. Without this it is delivered and forwarded again.
     pub recheck_seen_after_batch: bool,
@@ -223,6 +228,7 @@ impl Extensions {
             refuse_own_messages: false,
             skip_author: false,
             keep_joined_subscriptions: false,
+            replay_check_authors: 0,
             recheck_seen_after_batch: false,
             parked_topics_are_independent: false,
             parked_ticks: 0,
@@ -269,6 +275,7 @@ impl Default for Extensions {
             refuse_own_messages: true,
             skip_author: true,
             keep_joined_subscriptions: true,
+            replay_check_authors: 0,
             recheck_seen_after_batch: true,
             parked_topics_are_independent: true,
             parked_ticks: 120,

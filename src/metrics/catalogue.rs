@@ -96,6 +96,7 @@ catalogue! {
     RPC_ENTRIES_IGNORED = Metric::counter("gossipsub_rpc_entries_ignored_total", &[], "Entries, message ids and peers of received RPCs that were ignored because they are more than the limits allow");
     RPC_FRAMES_LOST = Metric::counter("gossipsub_rpc_frames_lost_total", &[], "Frames of peers of which only a part was received or handled when their stream ended or was replaced");
     STREAMS_REOPENED = Metric::counter("gossipsub_streams_reopened_total", &[], "Outbound streams requested again because the one before broke or could not be opened");
+    REPLAY_EVICTIONS = Metric::counter("gossipsub_replay_evictions_total", &[], "Authors whose sequence numbers were forgotten to make room for others");
     SIGNATURES_VERIFIED = Metric::counter("gossipsub_signatures_verified_total", &[], "Messages whose signature was verified and is right; copies of a message that is in memory are not verified again");
     OUTPUTS_DROPPED = Metric::counter("gossipsub_outputs_dropped_total", &[LANE, DROP_REASON], "Outputs dropped before they were sent, by lane and reason");
     DELIVERIES_DROPPED = Metric::counter("gossipsub_deliveries_dropped_total", &[UNDELIVERED], "Delivered messages of topics with a subscription that the application did not get, by reason");

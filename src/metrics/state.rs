@@ -45,6 +45,7 @@ pub(crate) struct Gauges {
     ignored_entries: Counter,
     lost_frames: Counter,
     reopened_streams: Counter,
+    replay_evictions: Counter,
     verified_signatures: Counter,
     peer_records: EnumMap<PeerRecordOutcome, Counter>,
     px_dials: EnumMap<PxDialOutcome, Counter>,
@@ -84,6 +85,7 @@ impl Gauges {
             ignored_entries: registry.counter(&RPC_ENTRIES_IGNORED, &[]),
             lost_frames: registry.counter(&RPC_FRAMES_LOST, &[]),
             reopened_streams: registry.counter(&STREAMS_REOPENED, &[]),
+            replay_evictions: registry.counter(&REPLAY_EVICTIONS, &[]),
             verified_signatures: registry.counter(&SIGNATURES_VERIFIED, &[]),
             peer_records: registry.counters(&PEER_RECORDS, &[]),
             px_dials: registry.counters(&PX_DIALS, &[]),
@@ -155,6 +157,7 @@ impl Gauges {
             ignored_entries,
             lost_frames,
             reopened_streams,
+            replay_evictions,
             verified_signatures,
             peer_records,
             px_dials,
@@ -176,6 +179,7 @@ impl Gauges {
         self.ignored_entries.absolute(ignored_entries);
         self.lost_frames.absolute(lost_frames);
         self.reopened_streams.absolute(reopened_streams);
+        self.replay_evictions.absolute(replay_evictions);
         self.verified_signatures.absolute(verified_signatures);
         set_totals(&self.peer_records, &peer_records);
         set_totals(&self.px_dials, &px_dials);

@@ -10,6 +10,7 @@ use std::{
 use derive_where::derive_where;
 
 use super::{BatchVerdicts, BoxFuture, Delivery, FullMessage, Network, PeerAction, TransportStats, Validity};
+use crate::timestamp::Timestamp;
 
 /// A part of the application's code that the engine calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,7 @@ pub(crate) enum Hook {
     TopicSize,
     Source,
     RefusesSource,
+    ExpiresAt,
     IsViolation,
     PeerFilter,
     ReachablePoint,
@@ -53,6 +55,7 @@ impl Hook {
             Self::TopicSize => "topic_size",
             Self::Source => "source",
             Self::RefusesSource => "refuses_source",
+            Self::ExpiresAt => "expires_at",
             Self::IsViolation => "is_violation",
             Self::PeerFilter => "peer_filter",
             Self::ReachablePoint => "reachable_point",
@@ -150,6 +153,11 @@ impl<N: Network> Hooks<N> {
     #[inline]
     pub(crate) fn refuses_source(&self, message: &N::Message) -> bool {
         self.call(Hook::RefusesSource, |network| network.refuses_source(message)).unwrap_or(true)
+    }
+
+    #[inline]
+    pub(crate) fn expires_at(&self, message: &FullMessage<N>, now: Timestamp) -> Option<Timestamp> {
+        self.call(Hook::ExpiresAt, |network| network.expires_at(message, now)).ok().flatten()
     }
 
     pub(crate) fn is_violation(&self, message: &N::Message) -> bool {

@@ -23,6 +23,8 @@ pub use px::{PeerRecordOutcome, PxDialOutcome};
 pub use refusal::ConnectionRefusal;
 pub use transport_stats::{ConnectionFailure, DialOutcome, TransportKind, TransportStats};
 
+use crate::timestamp::Timestamp;
+
 /// The bounds of every identifier type of a [`Network`]. Implemented for all types that satisfy them.
 ///
 /// The engine clones identifiers often: a clone must be cheap.
@@ -63,6 +65,7 @@ pub enum BatchVerdicts {
 /// | [`topic_of`](Self::topic_of), [`source`](Self::source), [`reachable_point`](Self::reachable_point) | `None` |
 /// | [`message_size`](Self::message_size), [`message_id_size`](Self::message_id_size), [`topic_size`](Self::topic_size) | the size of the value without the heap memory that it owns |
 /// | [`encoded_size`](Self::encoded_size) | 0: the message is not too large |
+/// | [`expires_at`](Self::expires_at) | `None`: the message does not expire |
 /// | [`peer_filter`](Self::peer_filter), [`is_violation`](Self::is_violation) | `false` |
 /// | [`refuses_source`](Self::refuses_source) | `true`: the message is dropped, and may be received again |
 /// | [`persistent_points`](Self::persistent_points) | no points |
@@ -164,6 +167,19 @@ pub trait Network: Send + Sync + Sized + 'static {
     fn refuses_source(&self, message: &Self::Message) -> bool {
         let _ = message;
         false
+    }
+
+    /// Returns the time from which on a message is [`Validity::Outdated`], as a time of the engine's clock. `now` is the time
+    /// of that clock: a network whose messages name a time of another clock returns `now` and what is left until then, or
+    /// `now` if nothing is. By default `None`: a message does not expire.
+    ///
+    /// The engine asks it for each new message of a peer before its validation and again after a validation that took time,
+    /// and for each publication. An expired message is neither forwarded nor delivered, and costs its senders nothing; its
+    /// publication is refused ([`RouteResult::Outdated`](crate::RouteResult::Outdated)). A message that expires in the
+    /// history is offered and sent to nobody from then on.
+    fn expires_at(&self, message: &FullMessage<Self>, now: Timestamp) -> Option<Timestamp> {
+        let _ = (message, now);
+        None
     }
 
     /// Returns whether a message breaks the rules of the network, whatever its topic: its signature is wrong for instance.

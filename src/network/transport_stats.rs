@@ -97,6 +97,8 @@ pub struct TransportStats {
     pub reopened_streams: u64,
     /// Frames of which only a part was received when their stream ended or was replaced.
     pub lost_frames: u64,
+    /// Authors whose sequence numbers were forgotten to make room for others: their messages can be replayed once.
+    pub replay_evictions: u64,
     pub(crate) refused: EnumMap<ConnectionRefusal, u64>,
     pub(crate) peer_records: EnumMap<PeerRecordOutcome, u64>,
     pub(crate) px_dials: EnumMap<PxDialOutcome, u64>,

@@ -86,6 +86,8 @@ pub enum RouteResult {
     AlreadyPublished,
     /// It is larger than [`max_message_size`](crate::limits::Extensions::max_message_size) of its topic. It was not sent.
     TooLarge,
+    /// Its time is over ([`Network::expires_at`](crate::Network::expires_at)). It was not sent.
+    Outdated,
     /// It could be sent to fewer peers than demanded ([`PublishOptions`](crate::PublishOptions)). It was not sent.
     TooFewPeers {
         /// The number of peers to which it could be sent.

@@ -114,6 +114,7 @@ impl<N: Network> PassiveTopic<'_, N> {
             | TopicCommand::LimitsChanged
             | TopicCommand::ForgetBatched(_)
             | TopicCommand::ForgetParked(_)
+            | TopicCommand::GraftAgain(..)
             | TopicCommand::OfferMissed(..) => {}
         }
     }

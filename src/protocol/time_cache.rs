@@ -80,6 +80,21 @@ impl<K: Clone + Eq + Hash, V> TimeCache<K, V> {
         }
     }
 
+    /// Removes the entries for which `is_expired` is true, and passes each to `removed`. Looks at all entries.
+    pub(crate) fn remove_where(&mut self, is_expired: impl Fn(&V) -> bool, mut removed: impl FnMut(K, V)) {
+        let values = &mut self.values;
+        self.order.retain(|(_, key)| {
+            let stays = values.get(key).map(|entry| !is_expired(&entry.value));
+            if stays == Some(false)
+                && let Some((key, entry)) = values.remove_entry(key)
+            {
+                removed(key, entry.value);
+            }
+            // `None`: a further insertion of an entry that was removed.
+            stays == Some(true)
+        });
+    }
+
     /// Removes the oldest insertion. Returns the entry if this was the last insertion of its key.
     pub(crate) fn pop_oldest(&mut self) -> Option<(K, V)> {
         let (_, key) = self.order.pop_front()?;

@@ -83,6 +83,7 @@ pub(super) enum PeerInput<N: Recordable> {
     NewConnection(Connection<N>),
     Disconnection { peer: N::Peer },
     RemoteAddresses { peer: N::Peer, addresses: Vec<IpAddr> },
+    FurtherConnection { peer: N::Peer },
     InMessage { from_peer: N::Peer, p2p_message: PeerMessage<N> },
 }
 
@@ -155,6 +156,7 @@ impl<N: Recordable> PeerInput<N> {
             }
             P2pInput::Disconnection { peer } => Self::Disconnection { peer },
             P2pInput::RemoteAddresses { peer, addresses } => Self::RemoteAddresses { peer, addresses },
+            P2pInput::FurtherConnection { peer } => Self::FurtherConnection { peer },
         }
     }
 }

@@ -156,6 +156,10 @@ impl<N: Recordable> Replay<N> {
                 node.p2p_input(P2pInput::RemoteAddresses { peer, addresses }, now);
                 return Value::Null;
             }
+            PeerInput::FurtherConnection { peer } => {
+                node.p2p_input(P2pInput::FurtherConnection { peer }, now);
+                return Value::Null;
+            }
             PeerInput::InMessage { from_peer, p2p_message } => (from_peer, p2p_message),
         };
         match message {

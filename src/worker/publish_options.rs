@@ -38,7 +38,8 @@ impl Default for PublishOptions {
     }
 }
 
-/// Why a message was not published. Except after [`TooLarge`](Self::TooLarge) and [`AlreadyPublished`](Self::AlreadyPublished) it may be published again.
+/// Why a message was not published. Except after [`TooLarge`](Self::TooLarge), [`Outdated`](Self::Outdated) and
+/// [`AlreadyPublished`](Self::AlreadyPublished) it may be published again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotPublished {
@@ -53,6 +54,9 @@ pub enum NotPublished {
     /// The message is larger than [`max_message_size`](crate::limits::Extensions::max_message_size) of its topic.
     #[error("the message is larger than its topic allows")]
     TooLarge,
+    /// The time of the message is over ([`Network::expires_at`]).
+    #[error("the time of the message is over")]
+    Outdated,
     /// A message with this id was published or received before.
     #[error("a message with this id was published or received before")]
     AlreadyPublished,
@@ -70,7 +74,7 @@ impl NotPublished {
         match self {
             Self::TooFewPeers { .. } => true,
             Self::Refused(refused) => refused.is_temporary(),
-            Self::TooLarge | Self::AlreadyPublished | Self::Lost => false,
+            Self::TooLarge | Self::Outdated | Self::AlreadyPublished | Self::Lost => false,
         }
     }
 }
@@ -158,6 +162,7 @@ impl<N: Network> Worker<N> {
             Some(RouteResult::Queued | RouteResult::NoPeers) => Ok(ticket),
             Some(RouteResult::TooFewPeers { peers }) => Err(NotPublished::TooFewPeers { peers, min_peers }),
             Some(RouteResult::TooLarge) => Err(NotPublished::TooLarge),
+            Some(RouteResult::Outdated) => Err(NotPublished::Outdated),
             Some(RouteResult::AlreadyPublished) => Err(NotPublished::AlreadyPublished),
             Some(RouteResult::Lost) | None => Err(NotPublished::Lost),
         }

@@ -163,13 +163,17 @@ fn the_best_and_the_outbound_peers_of_a_mesh_may_be_the_same_as_in_the_specifica
 #[test]
 fn violations_of_one_rule_are_rejected() {
     type Violate = fn(&mut LimitsConfig);
-    let violating: [(&str, Violate); 31] = [
+    let violating: [(&str, Violate); 32] = [
         ("degree_out", |limits| limits.degree_low = 1),
         ("degree_out", |limits| limits.degree_low = 2),
         ("degree_score", |limits| limits.degree_score = 7),
         ("degree_score", |limits| {
             // The rule of the reference.
             (limits.degree_score, limits.extensions.degree_score_and_out_may_overlap) = (5, false);
+        }),
+        ("seen_history_length", |limits| {
+            (limits.seen_history_length, limits.extensions.replay_check_authors) =
+                (limits.history_length - 1, 1);
         }),
         ("score.ip_colocation_weight", |limits| limits.score.ip_colocation_weight = 0.5),
         ("score.ip_colocation_threshold", |limits| limits.score.ip_colocation_threshold = 0.5),

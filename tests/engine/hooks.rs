@@ -13,7 +13,9 @@ use std::{
 
 use actix_gossipsub::{
     BatchVerdicts, BoxFuture, Delivery, FullMessage, Network, P2pInput, P2pMessage, PeerAction, Started,
-    TransportStats, Validity, Worker, plain::PlainId, protocol::Event,
+    TransportStats, Validity, Worker,
+    plain::PlainId,
+    protocol::{Event, Timestamp},
 };
 use proptest::prelude::*;
 use tokio::time::timeout;
@@ -142,6 +144,11 @@ impl Network for PanickingHooks {
             vec![Validity::Valid; count]
         };
         self.is_async.then(|| BatchVerdicts::Together(Box::pin(verdicts)))
+    }
+
+    fn expires_at(&self, _: &FullMessage<Self>, _: Timestamp) -> Option<Timestamp> {
+        self.schedule.hit_any("expires_at");
+        None
     }
 
     fn message_size(&self, message: &String) -> usize {
@@ -356,7 +363,7 @@ fn an_engine_whose_hooks_always_panic_goes_on() {
                 called.extend(assert_only_the_items_that_panicked_are_lost(mode, 1, 1).await);
             }
         }
-        assert_eq!(called.len(), 15, "the 13 hooks and two futures: {called:?}");
+        assert_eq!(called.len(), 16, "the 14 hooks and two futures: {called:?}");
     });
 }
 

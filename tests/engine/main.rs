@@ -11,6 +11,7 @@ mod colocation;
 mod concurrency;
 mod endings;
 mod event_wakers;
+mod expiry;
 mod fairness;
 mod faults;
 mod first_messages;

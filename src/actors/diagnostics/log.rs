@@ -198,7 +198,7 @@ pub(in crate::actors) fn publish<N: Network>(topic: &N::Topic, outcome: &Publish
         PublishOutcome::Published { to } => {
             trace!(?topic, outcome = outcome.name(), peers = to.len(), "publish");
         }
-        PublishOutcome::AlreadyPublished | PublishOutcome::TooLarge => {
+        PublishOutcome::AlreadyPublished | PublishOutcome::TooLarge | PublishOutcome::Outdated => {
             debug!(?topic, outcome = outcome.name(), "publish refused")
         }
         PublishOutcome::TooFewPeers { peers } => {

@@ -50,6 +50,7 @@ impl<N: Network> RunningTopic<N> {
         let route = match outcome {
             PublishOutcome::AlreadyPublished => RouteResult::AlreadyPublished,
             PublishOutcome::TooLarge => RouteResult::TooLarge,
+            PublishOutcome::Outdated => RouteResult::Outdated,
             PublishOutcome::TooFewPeers { peers } => RouteResult::TooFewPeers { peers },
             PublishOutcome::Published { .. } if queued == 0 => {
                 self.report_published_to_no_peers(received_at);

@@ -99,6 +99,13 @@ pub(crate) struct SetAddresses<N: Network> {
     pub(crate) addresses: Vec<IpAddr>,
 }
 
+/// A peer is sent everything over another connection from now on.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct FurtherConnection<N: Network> {
+    pub(crate) peer: N::Peer,
+}
+
 /// A connection has left the directory. The supervisor informs the topics, and retains or drops the peer's score.
 #[derive(Message)]
 #[rtype(result = "()")]

@@ -4,7 +4,7 @@
 //! handle, events of topics, and ticks of the heartbeat. It sends commands to topics and outputs to the router.
 
 pub(crate) mod actor;
-mod addresses;
+mod connections;
 mod heartbeat;
 mod listing;
 pub(crate) mod messages;

@@ -51,7 +51,8 @@ impl LocalNode {
         let network = Libp2pNetwork::builder(policy)
             .limits(settings.wire())
             .persistent_points(dialled.cloned())
-            .default_backoff(configuration.limits.prune_backoff);
+            .default_backoff(configuration.limits.prune_backoff)
+            .refuse_replays(configuration.limits.extensions.replay_check_authors);
         Ok(Self { key, peer, network: network.build() })
     }
 }

@@ -174,6 +174,14 @@ impl SendQueue {
         self.drop_slow(dropped, DropReason::PeerQueueFull)
     }
 
+    /// Takes the items that are not being written: they go to a newer connection of the peer.
+    pub(in crate::libp2p) fn take_pending(&self) -> Vec<Item> {
+        let mut state = self.state();
+        let items = std::iter::from_fn(|| state.pending.pop()).collect();
+        state.settle();
+        items
+    }
+
     /// Takes all items that may not have been written: the connection is lost.
     pub(in crate::libp2p) fn take_all(&self) -> Vec<Item> {
         let taken = std::mem::replace(&mut *self.state(), State::new(&self.memory));

@@ -13,13 +13,12 @@ use arc_swap::ArcSwap;
 use super::{
     config::Config,
     error::{BehaviourError, PublishError, SubscriptionError},
-    hooks::{Blacklist, Transform, network},
+    hooks::{Blacklist, network},
     message::{Event, MessageAcceptance, PeerKind},
     peers::Peers,
     running::Running,
     score::PeerScoreParams,
     topic::{Hasher, Topic, TopicHash},
-    transform::DataTransform,
 };
 use crate::{
     libp2p::{
@@ -32,6 +31,7 @@ use crate::{
         node::engine::Engine as _,
         signature::{authenticity::MessageAuthenticity, policy::SignaturePolicy},
         swarm::behaviour::Behaviour as Transport,
+        transform::{DataTransform, Transform},
     },
     limits::Limits,
     network::{AppInput, PeerRecordOutcome},
@@ -58,7 +58,6 @@ pub struct Behaviour {
     pub(super) score: Option<PeerScoreParams>,
     pub(super) heartbeat_interval: Duration,
     pub(super) blacklist: Blacklist,
-    pub(super) transform: Option<Transform>,
     pub(super) filter: Option<SubscriptionFilter>,
     /// The application validates messages.
     pub(super) validates: bool,
@@ -142,7 +141,7 @@ impl Behaviour {
         };
         let policy = SignaturePolicy::new(authenticity, config.validation_mode)?;
         let blacklist = Blacklist::new(ArcSwap::default());
-        let network = network(policy, &config, transform.clone(), Arc::clone(&blacklist), filter.clone());
+        let network = network(policy, &config, transform, Arc::clone(&blacklist), filter.clone());
         let explicit = config.transport.direct.iter().map(|peer| (*peer, true)).collect();
         Ok(Self {
             transport: Transport::new(network.clone(), config.transport.clone()),
@@ -155,7 +154,6 @@ impl Behaviour {
             relayed: BTreeSet::new(),
             score: None,
             blacklist,
-            transform,
             filter,
             events: VecDeque::new(),
         })

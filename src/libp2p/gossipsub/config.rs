@@ -1,10 +1,12 @@
 //! The configuration of a behaviour. Its setters have the names of rust-libp2p's gossipsub and set this crate's limits.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use actix::ArbiterHandle;
 
-use super::{error::ConfigBuilderError, message_ids::MessageIds, score, topic::TopicHash};
+use super::{
+    error::ConfigBuilderError, message_ids::MessageIds, message_life::ExpiryFn, score, topic::TopicHash,
+};
 use crate::{
     libp2p::{
         codec::limits::WireLimits,
@@ -28,6 +30,7 @@ pub struct Config {
     pub(super) message_id: Option<MessageIds>,
     /// The functions for the topics that match a pattern. The first that matches applies.
     pub(super) topic_message_ids: Vec<(TopicPattern, MessageIds)>,
+    pub(super) expires_at: Option<Arc<ExpiryFn>>,
     pub(super) threads: Threads,
 }
 
@@ -103,6 +106,7 @@ impl Default for ConfigBuilder {
             validate_messages: false,
             message_id: None,
             topic_message_ids: Vec::new(),
+            expires_at: None,
             threads: Threads::Cores,
         };
         Self { config, duplicate_cache_time: None, invalid_protocol: false }

@@ -29,6 +29,9 @@ pub enum PublishError {
     /// The message needs a larger frame than peers accept.
     #[error("the message is too large")]
     MessageTooLarge,
+    /// The time of the message is over ([`expires_at`](super::ConfigBuilder::expires_at)).
+    #[error("the time of the message is over")]
+    Outdated,
     /// The data transform failed.
     #[error("the data transform failed: {0}")]
     TransformFailed(#[source] io::Error),
@@ -50,6 +53,7 @@ impl From<AuthorError> for PublishError {
     fn from(error: AuthorError) -> Self {
         match error {
             AuthorError::Signing(error) => Self::SigningError(error),
+            AuthorError::Transform(error) => Self::TransformFailed(error),
             AuthorError::TooLarge { .. } => Self::MessageTooLarge,
             AuthorError::BadTopic { .. } => Self::InvalidTopic,
         }
@@ -63,6 +67,7 @@ impl PublishError {
         match report.routed {
             Some(RouteResult::AlreadyPublished) => Err(Self::Duplicate),
             Some(RouteResult::TooLarge) => Err(Self::MessageTooLarge),
+            Some(RouteResult::Outdated) => Err(Self::Outdated),
             Some(RouteResult::NoPeers | RouteResult::TooFewPeers { .. }) => {
                 Err(Self::NoPeersSubscribedToTopic)
             }

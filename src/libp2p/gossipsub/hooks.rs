@@ -1,24 +1,20 @@
 //! What the engine and the connections ask of the application, on their threads.
 
-use std::{collections::HashSet, io, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use ::libp2p::PeerId;
 use arc_swap::ArcSwap;
 
 use super::{
-    config::Config, message::Message, message_ids::MessageIds, topic::TopicHash, transform::DataTransform,
+    config::Config, message::Message, message_ids::MessageIds, message_life::add_expiry, topic::TopicHash,
 };
-use crate::{
-    libp2p::{
-        ids::MessageId,
-        message::Message as WireMessage,
-        network::{Libp2pNetwork, SubscriptionFilter, content_digest, default_message_id},
-        signature::{policy::SignaturePolicy, validation::ValidationMode},
-    },
-    network::{FullMessage, Validity},
+use crate::libp2p::{
+    ids::MessageId,
+    message::Message as WireMessage,
+    network::{Libp2pNetwork, SubscriptionFilter, content_digest, default_message_id},
+    signature::{policy::SignaturePolicy, validation::ValidationMode},
+    transform::{Transform, decode},
 };
-
-pub(super) type Transform = Arc<dyn DataTransform + Send + Sync>;
 
 /// The peers whose messages are ignored. Read for each message, changed seldom.
 pub(super) type Blacklist = Arc<ArcSwap<HashSet<PeerId>>>;
@@ -42,13 +38,14 @@ pub(super) fn network(
             id_by_function(&message_id, decode.as_ref(), topic, received)
         });
     }
-    let builder = builder
+    let builder = add_expiry(builder, config, transform.as_ref())
+        .refuse_replays(config.limits.extensions.replay_check_authors)
         .message_id(move |topic, received| match &message_id {
             Some(message_id) => id_by_function(message_id, decode.as_ref(), topic, received),
             None => default_id(mode, topic, received),
         })
-        .refuse_sources(move |message| is_blacklisted(message, &blacklist))
-        .validator(move |delivery| check(&delivery.message, transform.as_ref()));
+        .shared_transform(transform)
+        .refuse_sources(move |message| is_blacklisted(message, &blacklist));
     let builder = if config.validate_messages { builder.manual_validation() } else { builder };
     match filter {
         Some(filter) => builder.subscription_filter(filter).build(),
@@ -87,33 +84,20 @@ fn id_by_function(
     }
 }
 
-/// The validity of a message as far as the behaviour itself can find out.
-fn check(message: &FullMessage<Libp2pNetwork>, transform: Option<&Transform>) -> Validity {
-    // Without a transform each message can be decoded, and need not be copied for that.
-    let decodes = transform.is_none() || decode(transform, Message::from(message)).is_ok();
-    if decodes { Validity::Valid } else { Validity::Invalid }
-}
-
 /// Whether a message is refused because of its source.
 pub(super) fn is_blacklisted(message: &WireMessage, blacklist: &Blacklist) -> bool {
     message.source().is_some_and(|source| blacklist.load().contains(source))
 }
 
-/// A received message as the application sees it.
-///
-/// # Errors
-/// The transform can't decode it.
-pub(super) fn decode(transform: Option<&Transform>, message: Message) -> io::Result<Message> {
-    match transform {
-        Some(transform) => transform.inbound_transform(message.into()),
-        None => Ok(message),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
-    use crate::libp2p::{gossipsub::RawMessage, message::Content};
+    use crate::libp2p::{
+        message::Content,
+        transform::{DataTransform, RawMessage},
+    };
 
     struct Marked;
 

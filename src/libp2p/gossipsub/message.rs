@@ -1,18 +1,17 @@
 //! Messages and events as the application sees them.
 
-use std::fmt;
-
 use ::libp2p::PeerId;
+
+pub use crate::libp2p::transform::Message;
 
 use super::{error::PublishError, topic::TopicHash};
 use crate::{
     libp2p::{
         connection::capabilities::Version,
         ids::MessageId,
-        network::Libp2pNetwork,
         swarm::event::{Event as TransportEvent, Slowness},
     },
-    network::{FullMessage, Validity},
+    network::Validity,
     protocol::{GraftReason, Lane, LeaveReason, Penalty},
     worker::{DropReason, PublishReport},
 };
@@ -32,47 +31,6 @@ impl From<&str> for MessageId {
 impl<const N: usize> From<[u8; N]> for MessageId {
     fn from(id: [u8; N]) -> Self {
         id.as_slice().into()
-    }
-}
-
-/// A message, with its content after the [transform](super::DataTransform).
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Message {
-    /// The peer that published the message; `None` if it is anonymous.
-    pub source: Option<PeerId>,
-    /// The content. A copy: the engine keeps the message as it was received, to forward it.
-    pub data: Vec<u8>,
-    /// The sequence number that the source gave it; `None` if it is anonymous.
-    pub sequence_number: Option<u64>,
-    /// The topic on which it was published.
-    pub topic: TopicHash,
-}
-
-impl Message {
-    pub(super) fn from_wire(topic: &TopicHash, message: &crate::libp2p::message::Message) -> Self {
-        Self {
-            source: message.source().copied(),
-            data: message.data().to_vec(),
-            sequence_number: message.seqno(),
-            topic: topic.clone(),
-        }
-    }
-}
-
-impl From<&FullMessage<Libp2pNetwork>> for Message {
-    fn from(full: &FullMessage<Libp2pNetwork>) -> Self {
-        Self::from_wire(&full.topic, &full.message)
-    }
-}
-
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Message")
-            .field("source", &self.source)
-            .field("length", &self.data.len())
-            .field("sequence_number", &self.sequence_number)
-            .field("topic", &self.topic)
-            .finish_non_exhaustive()
     }
 }
 

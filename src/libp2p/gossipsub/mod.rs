@@ -68,6 +68,7 @@ mod ethereum_id;
 mod hooks;
 mod message;
 mod message_ids;
+mod message_life;
 mod peer_events;
 mod peer_settings;
 mod peers;
@@ -79,7 +80,6 @@ mod score;
 #[cfg(feature = "snappy")]
 mod snappy;
 mod topic;
-mod transform;
 
 #[cfg(feature = "snappy")]
 pub use self::snappy::SnappyTransform;
@@ -94,7 +94,6 @@ pub use self::{
         score_parameter_decay_with_base,
     },
     topic::{Hasher, IdentTopic, IdentityHash, Sha256Hash, Sha256Topic, Topic, TopicHash},
-    transform::{DataTransform, IdentityTransform, RawMessage},
 };
 pub use crate::libp2p::{
     connection::capabilities::{ProtocolId, Version},
@@ -102,4 +101,5 @@ pub use crate::libp2p::{
     network::SubscriptionFilter,
     signature::{authenticity::MessageAuthenticity, validation::ValidationMode},
     swarm::event::Event as TransportEvent,
+    transform::{DataTransform, IdentityTransform, RawMessage},
 };

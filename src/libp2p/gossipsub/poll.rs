@@ -14,8 +14,8 @@ use ::libp2p::{
 
 use super::{
     behaviour::{Behaviour, State},
-    hooks::{decode, is_blacklisted},
-    message::{Event, Message, PeerKind, slow_peer},
+    hooks::is_blacklisted,
+    message::{Event, PeerKind, slow_peer},
 };
 use crate::{
     libp2p::{connection::handler::Handler, network::Libp2pNetwork, swarm::event::Event as TransportEvent},
@@ -75,15 +75,10 @@ impl Behaviour {
         if self.validates && is_blacklisted(&full.message, &self.blacklist) {
             return self.report_verdict(propagation_source, full, Validity::Outdated);
         }
-        match decode(self.transform.as_ref(), Message::from(&**full)) {
-            Ok(message) => {
-                let message_id = full.message_id.clone();
-                self.events.push_back(Event::Message { propagation_source, message_id, message });
-            }
-            // The application is asked only about what it can read.
-            Err(_) if self.validates => self.report_verdict(propagation_source, full, Validity::Invalid),
-            // It was validated: that it can be decoded is known.
-            Err(_) => {}
+        // What can't be decoded is invalid, and does not get here.
+        if let Ok(message) = self.network().decode(full) {
+            let message_id = full.message_id.clone();
+            self.events.push_back(Event::Message { propagation_source, message_id, message });
         }
     }
 

@@ -32,11 +32,8 @@ impl Behaviour {
     pub(super) fn message(
         &self,
         topic: TopicHash,
-        mut data: Vec<u8>,
+        data: Vec<u8>,
     ) -> Result<FullMessage<Libp2pNetwork>, PublishError> {
-        if let Some(transform) = &self.transform {
-            data = transform.outbound_transform(&topic, data).map_err(PublishError::TransformFailed)?;
-        }
         Ok(self.network().message(topic, data)?)
     }
 }

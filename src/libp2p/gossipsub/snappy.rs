@@ -5,11 +5,8 @@ use std::io::{Error, ErrorKind, Result};
 
 use snap::raw::{Decoder, Encoder, decompress_len};
 
-use super::{
-    message::Message,
-    topic::TopicHash,
-    transform::{DataTransform, RawMessage},
-};
+use super::topic::TopicHash;
+use crate::libp2p::transform::{DataTransform, Message, RawMessage};
 
 /// Compresses messages as one snappy block, the format of Ethereum's gossip topics. There is no frame around the block.
 ///

@@ -1,6 +1,10 @@
 //! The builder of a [`Libp2pNetwork`].
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use ::libp2p::{Multiaddr, PeerId};
 
@@ -15,6 +19,7 @@ use crate::{
         ids::{MessageId, TopicName},
         message::Message,
         state::TransportState,
+        transform::{DataTransform, Message as Decoded, Transform},
     },
     limits::TopicPattern,
     network::{Delivery, PeerAction, Validity},
@@ -38,6 +43,34 @@ impl Libp2pNetworkBuilder {
         f: impl Fn(&TopicName, &Message) -> MessageId + Send + Sync + 'static,
     ) -> Self {
         self.0.message_id = Some(Box::new(f));
+        self
+    }
+
+    /// The function that makes message ids from the topic, the message as it was received, and the message after the
+    /// [transform](Self::data_transform), `None` if that fails. Such a message is invalid (P4): give it an id that no message
+    /// has which can be decoded. [`message_id`](Self::message_id) and [`topic_message_id`](Self::topic_message_id) go before it.
+    /// [`ethereum_message_id`](crate::libp2p::gossipsub::ethereum_message_id) is such a function.
+    pub fn raw_message_id(
+        mut self,
+        f: impl Fn(&TopicName, &Message, Option<&Decoded>) -> MessageId + Send + Sync + 'static,
+    ) -> Self {
+        self.0.raw_message_id = Some(Box::new(f));
+        self
+    }
+
+    /// An encoding between the payloads of the application and those on the wire, such as a compression.
+    /// [`Libp2pNetwork::message`] encodes what is published; [`Libp2pNetwork::decode`] decodes what a validator is given and
+    /// what is delivered. A message that can't be decoded is invalid (P4), and no validator is asked about it. By default there
+    /// is none.
+    ///
+    /// A transform must bound the memory that it uses by the length of a message before it allocates, as
+    /// `gossipsub::SnappyTransform` does.
+    pub fn data_transform(self, transform: impl DataTransform + Send + Sync + 'static) -> Self {
+        self.shared_transform(Some(Arc::new(transform)))
+    }
+
+    pub(in crate::libp2p) fn shared_transform(mut self, transform: Option<Transform>) -> Self {
+        self.0.transform = transform;
         self
     }
 
@@ -115,9 +148,13 @@ impl Libp2pNetworkBuilder {
     /// turned back, is ignored until they are above the last one.
     ///
     /// The numbers of `max_authors` authors are stored, about 100 bytes each. If there are more, the author that has
-    /// published nothing for the longest time is evicted: its messages can be replayed once.
+    /// published nothing for the longest time is evicted: its messages can be replayed once. Evictions are counted in
+    /// `gossipsub_replay_evictions_total`. With 0 numbers are not checked.
+    ///
+    /// A [`Node`](crate::libp2p::Node) with this network demands a `seen_history_length` of at least `history_length`
+    /// ([`replay_check_authors`](crate::limits::Extensions::replay_check_authors)).
     pub fn refuse_replays(mut self, max_authors: usize) -> Self {
-        self.0.replays = Some(Arc::new(ReplayCheck::new(max_authors)));
+        self.0.replays = (max_authors > 0).then(|| Arc::new(ReplayCheck::new(max_authors)));
         self
     }
 
@@ -141,6 +178,17 @@ impl Libp2pNetworkBuilder {
     /// [`Network::refuses_source`](crate::Network::refuses_source). It must not block.
     pub fn refuse_sources(mut self, f: impl Fn(&Message) -> bool + Send + Sync + 'static) -> Self {
         self.0.refuses_source = Some(Box::new(f));
+        self
+    }
+
+    /// The function that reads from a message when it expires, by the clock of the system; `None` if it does not. It is asked
+    /// only for messages that keep the signature policy, on the engine's threads, and must not block. See
+    /// [`Network::expires_at`](crate::Network::expires_at). By default messages do not expire.
+    pub fn expires_at(
+        mut self,
+        f: impl Fn(&TopicName, &Message) -> Option<SystemTime> + Send + Sync + 'static,
+    ) -> Self {
+        self.0.expires_at = Some(Box::new(f));
         self
     }
 

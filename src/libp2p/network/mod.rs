@@ -1,8 +1,10 @@
 //! The network of libp2p peers: the hooks that an application sets, the messages that it publishes, and the `Network`
 //! that the engine is started with.
 
+mod authoring;
 mod blocking_pool;
 mod builder;
+mod decoding;
 mod fair_permits;
 mod message_id;
 mod replay;
@@ -12,11 +14,8 @@ mod validator;
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, atomic::AtomicU64},
+    time::{Duration, SystemTime},
 };
 
 use ::libp2p::{Multiaddr, PeerId};
@@ -24,11 +23,12 @@ use arc_swap::ArcSwap;
 
 pub(in crate::libp2p) use self::message_id::{content_digest, default_message_id};
 pub use self::{
+    authoring::AuthorError,
     builder::Libp2pNetworkBuilder,
     subscription_filter::SubscriptionFilter,
     validator::{Unvalidated, UnvalidatedMessage, Validator},
 };
-use self::{replay::ReplayCheck, validator::Validators};
+use self::{authoring::start_seqno, replay::ReplayCheck, validator::Validators};
 use super::{
     codec::{
         decode::DecodeHooks, encode::encoded_length, entry::RawMessage, limits::WireLimits,
@@ -38,6 +38,7 @@ use super::{
     message::{Message, SignatureError},
     signature::{digest::digest, policy::SignaturePolicy},
     state::{TransportState, address_book::without_peer},
+    transform::{Message as Decoded, Transform, decode},
 };
 use crate::{
     limits::TopicPattern,
@@ -45,13 +46,19 @@ use crate::{
         BatchVerdicts, BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction,
         PeerRecordOutcome, TransportStats, Validity, hooks::drop_panic,
     },
+    timestamp::Timestamp,
 };
 
 /// Makes the id of a message from its topic and content. All nodes of a network must use the same function. If it panics
 /// at a message of a peer, that message is dropped; the connection goes on.
 pub type MessageIdFn = dyn Fn(&TopicName, &Message) -> MessageId + Send + Sync;
+/// Makes the id of a message from its topic, the message as it was received, and the message after the data transform.
+pub(super) type RawMessageIdFn = dyn Fn(&TopicName, &Message, Option<&Decoded>) -> MessageId + Send + Sync;
 /// Whether a peer may do an action; see [`Network::peer_filter`]. Called on the engine's threads; must not block.
 pub type PeerFilter = dyn Fn(&PeerId, PeerAction<'_, Libp2pNetwork>) -> bool + Send + Sync;
+
+/// When a message expires, if it does. Called on the engine's threads; must not block.
+pub(super) type ExpiryFn = dyn Fn(&TopicName, &Message) -> Option<SystemTime> + Send + Sync;
 
 /// Whether a message is refused because of its source. Called on the engine's threads; must not block.
 pub(super) type SourceFilter = dyn Fn(&Message) -> bool + Send + Sync;
@@ -70,6 +77,10 @@ struct Hooks {
     limits: WireLimits,
     /// `None`: the default ids.
     message_id: Option<Box<MessageIdFn>>,
+    /// The function that is given the decoded message too, where no function above applies.
+    raw_message_id: Option<Box<RawMessageIdFn>>,
+    /// `None`: the payload is that of the application.
+    transform: Option<Transform>,
     /// The functions for the topics that match a pattern, in place of `message_id`. The first that matches applies.
     topic_message_ids: Vec<(TopicPattern, Box<MessageIdFn>)>,
     validators: ArcSwap<Validators>,
@@ -79,41 +90,14 @@ struct Hooks {
     peer_filter: Box<PeerFilter>,
     /// `None`: the messages of all sources are accepted.
     refuses_source: Option<Box<SourceFilter>>,
+    /// `None`: messages do not expire.
+    expires_at: Option<Box<ExpiryFn>>,
     subscription_filter: Option<SubscriptionFilter>,
     persistent_points: Vec<Multiaddr>,
     default_backoff: Duration,
     /// The sequence number of our next message.
     next_seqno: AtomicU64,
 }
-
-/// Why a message of ours can't be created.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AuthorError {
-    /// The key can't sign.
-    #[error("the message can't be signed: {0}")]
-    Signing(#[from] ::libp2p::identity::SigningError),
-    /// The message needs a larger frame than peers accept, so that it could never be sent.
-    #[error("the message has {length} bytes, of which {max} can be sent")]
-    TooLarge {
-        /// The length of the payload, in bytes.
-        length: usize,
-        /// The longest payload that can be sent on this topic, in bytes.
-        max: usize,
-    },
-    /// The topic name is empty, or longer than peers accept.
-    #[error("a topic's name has 1 to {max} bytes, this one has {length}")]
-    BadTopic {
-        /// The length of the name, in bytes.
-        length: usize,
-        /// The longest name that is sent, in bytes.
-        max: usize,
-    },
-}
-
-/// Most bytes that source, sequence number, signature, key and tags add to a payload. The longest key that can sign is an
-/// RSA key of 4,096 bits: its signatures have 512 bytes, and its public key 556.
-const MESSAGE_OVERHEAD: usize = 1_280;
 
 impl Libp2pNetwork {
     /// Begins a network with this signature policy.
@@ -127,12 +111,15 @@ impl Libp2pNetwork {
             policy,
             limits: WireLimits::default(),
             message_id: None,
+            raw_message_id: None,
+            transform: None,
             topic_message_ids: Vec::new(),
             validators: ArcSwap::default(),
             manual_validation: ManualValidation::new(),
             replays: None,
             peer_filter: Box::new(|_, _| true),
             refuses_source: None,
+            expires_at: None,
             subscription_filter: None,
             persistent_points: Vec::new(),
             default_backoff: Duration::from_secs(60),
@@ -140,40 +127,20 @@ impl Libp2pNetwork {
         })
     }
 
-    /// Creates a message of ours, signed as the policy demands. Publish it with
-    /// [`Worker::publish`](crate::Worker::publish).
-    ///
-    /// # Errors
-    /// The topic name or the payload is too long to be sent, or the key can't sign.
-    pub fn message(
-        &self,
-        topic: TopicName,
-        data: impl Into<Vec<u8>>,
-    ) -> Result<FullMessage<Self>, AuthorError> {
-        let data = data.into();
-        self.check_size(&topic, data.len())?;
-        let seqno = self.hooks.next_seqno.fetch_add(1, Ordering::Relaxed);
-        let message = self.hooks.policy.author(&topic, seqno, data)?;
-        let message_id = self.message_id(&topic, &message);
-        Ok(FullMessage { topic, message_id, message })
-    }
-
-    fn check_size(&self, topic: &TopicName, length: usize) -> Result<(), AuthorError> {
-        let limits = &self.hooks.limits;
-        let name = topic.as_str().len();
-        if name == 0 || name > limits.max_topic_length {
-            return Err(AuthorError::BadTopic { length: name, max: limits.max_topic_length });
-        }
-        let max = limits.max_frame_out.saturating_sub(MESSAGE_OVERHEAD + name);
-        if length > max { Err(AuthorError::TooLarge { length, max }) } else { Ok(()) }
-    }
-
     /// The id of a message that keeps the signature policy.
     pub fn message_id(&self, topic: &TopicName, message: &Message) -> MessageId {
         let mut of_topics = self.hooks.topic_message_ids.iter();
         let of_topic = of_topics.find(|(pattern, _)| pattern.matches(topic.as_str()));
-        match of_topic.map(|(_, message_id)| message_id).or(self.hooks.message_id.as_ref()) {
-            Some(message_id) => message_id(topic, message),
+        if let Some(message_id) =
+            of_topic.map(|(_, message_id)| message_id).or(self.hooks.message_id.as_ref())
+        {
+            return message_id(topic, message);
+        }
+        match &self.hooks.raw_message_id {
+            Some(message_id) => {
+                let decoded = decode(self.hooks.transform.as_ref(), Decoded::from_wire(topic, message));
+                message_id(topic, message, decoded.ok().as_ref())
+            }
             None => default_message_id(self.hooks.policy.mode(), topic, message),
         }
     }
@@ -186,6 +153,11 @@ impl Libp2pNetwork {
     /// The signature policy.
     pub fn policy(&self) -> &SignaturePolicy {
         &self.hooks.policy
+    }
+
+    /// The number of authors whose sequence numbers are stored; 0 if sequence numbers are not checked.
+    pub(super) fn replay_check_authors(&self) -> usize {
+        self.hooks.replays.as_ref().map_or(0, |replays| replays.max_authors())
     }
 
     pub(super) fn state(&self) -> &Arc<TransportState> {
@@ -291,6 +263,17 @@ impl Network for Libp2pNetwork {
         self.hooks.refuses_source.as_ref().is_some_and(|refuses| refuses(message))
     }
 
+    fn expires_at(&self, full: &FullMessage<Self>, now: Timestamp) -> Option<Timestamp> {
+        let expires_at = self.hooks.expires_at.as_ref()?;
+        // Such a message is invalid, whatever it says.
+        if full.message.signature_error().is_some() {
+            return None;
+        }
+        let left = expires_at(&full.topic, &full.message)?.duration_since(SystemTime::now());
+        // An error: the time is over.
+        Some(now.after(left.unwrap_or_default()))
+    }
+
     fn message_size(&self, message: &Message) -> usize {
         size_of::<Message>() + message.size()
     }
@@ -325,7 +308,8 @@ impl Network for Libp2pNetwork {
     }
 
     fn transport_stats(&self) -> TransportStats {
-        self.state.stats()
+        let replay_evictions = self.hooks.replays.as_ref().map_or(0, |replays| replays.evictions());
+        TransportStats { replay_evictions, ..self.state.stats() }
     }
 
     fn persistent_points(&self) -> Vec<Multiaddr> {
@@ -346,12 +330,6 @@ impl fmt::Debug for Libp2pNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Libp2pNetwork").field("policy", &self.hooks.policy).finish_non_exhaustive()
     }
-}
-
-/// Sequence numbers start at the wall clock, in nanoseconds, so that they ascend over restarts.
-fn start_seqno() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The check of sequence numbers: a message of an author is accepted only if its number is above those before it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
 use ::libp2p::PeerId;
 
@@ -10,12 +13,26 @@ use crate::{
 };
 
 /// The highest accepted sequence number of each author. Of authors beyond a maximum, the one whose last message was accepted
-/// first is evicted.
-pub(super) struct ReplayCheck(Mutex<BoundedMap<PeerId, u64>>);
+/// first is evicted and counted.
+pub(super) struct ReplayCheck {
+    highest: Mutex<BoundedMap<PeerId, u64>>,
+    max_authors: usize,
+    evictions: AtomicU64,
+}
 
 impl ReplayCheck {
     pub(super) fn new(max_authors: usize) -> Self {
-        Self(Mutex::new(BoundedMap::new(max_authors)))
+        let highest = Mutex::new(BoundedMap::new(max_authors));
+        Self { highest, max_authors, evictions: AtomicU64::new(0) }
+    }
+
+    pub(super) fn max_authors(&self) -> usize {
+        self.max_authors
+    }
+
+    /// The number of authors that were evicted.
+    pub(super) fn evictions(&self) -> u64 {
+        self.evictions.load(Ordering::Relaxed)
     }
 
     /// Whether a message with this number or a higher one of its author was accepted before.
@@ -33,13 +50,15 @@ impl ReplayCheck {
         if is_known(&highest, &source, seqno) {
             return Validity::Outdated;
         }
-        highest.insert(source, seqno);
+        if highest.insert(source, seqno).is_some() {
+            self.evictions.fetch_add(1, Ordering::Relaxed);
+        }
         verdict
     }
 
     /// What the lock protects is whole at any time.
     fn lock(&self) -> MutexGuard<'_, BoundedMap<PeerId, u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.highest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,7 +105,8 @@ mod tests {
         check.settle(&message(a, 9, false), Validity::Valid);
         assert!(!check.is_replay(&message(a, 6, true)) && !check.is_replay(&message(a, 5, false)));
         // It is bounded: `b` is evicted, whose last message is older than that of `a`.
-        assert_eq!([settle(a, 6), settle(c, 1)], [Validity::Valid; 2]);
+        assert_eq!((settle(a, 6), check.evictions()), (Validity::Valid, 0));
+        assert_eq!((settle(c, 1), check.evictions()), (Validity::Valid, 1));
         assert!(check.is_replay(&message(a, 6, true)) && !check.is_replay(&message(b, 4, true)));
     }
 

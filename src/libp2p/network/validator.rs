@@ -177,7 +177,7 @@ impl Libp2pNetwork {
     /// The verdict of the signature policy, or of a validator that gives it at once.
     pub(super) fn verdict_now(&self, delivery: &Delivery<Self>) -> Validity {
         let message = &delivery.message.message;
-        if message.signature_error().is_some() {
+        if message.signature_error().is_some() || !self.decodes(&delivery.message) {
             return Validity::Invalid;
         }
         if self.is_replay(message) {
@@ -197,10 +197,17 @@ impl Libp2pNetwork {
     /// The verdict of a validator that gives it later. `None` if it gives it at once.
     pub(super) fn verdict_later(&self, delivery: &Delivery<Self>) -> Option<BoxFuture<Validity>> {
         let message = &delivery.message.message;
+        let validators = self.hooks.validators.load();
+        let validator = validators.of(&delivery.message.topic);
         if message.signature_error().is_some() || self.is_replay(message) {
             return None;
         }
-        let verdict = match &self.hooks.validators.load().of(&delivery.message.topic).0 {
+        // What has a verdict at once is decoded there.
+        let is_given_later = !matches!(validator.0, Kind::Synchronous(_));
+        if is_given_later && !self.decodes(&delivery.message) {
+            return None;
+        }
+        let verdict = match &validator.0 {
             Kind::Synchronous(_) => return None,
             Kind::Asynchronous(f) => f(delivery.clone()),
             Kind::Blocking(pool) => pool.validate(delivery.clone()),

@@ -297,11 +297,17 @@ impl NodeBuilder {
         if let Some(bad_address) = self.bad_address {
             return Err(NodeStartError::Address(bad_address));
         }
-        let limits = Limits::try_from(self.limits)?;
+        let mut limits = self.limits;
         let network = self.network.unwrap_or_else(|| {
             let policy = SignaturePolicy::StrictSign(Box::new(self.key.clone()));
-            Libp2pNetwork::builder(policy).default_backoff(limits.prune_backoff).build()
+            Libp2pNetwork::builder(policy)
+                .default_backoff(limits.prune_backoff)
+                .refuse_replays(limits.extensions.replay_check_authors)
+                .build()
         });
+        // The limits are checked with what the network does.
+        limits.extensions.replay_check_authors = network.replay_check_authors();
+        let limits = Limits::try_from(limits)?;
         let swarm = swarm(self.key, network.clone(), &self.transport)?;
         let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id());
         let Started { worker, p2p, app } = (self.engine)(engine).start(self.topics)?;

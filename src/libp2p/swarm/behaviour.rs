@@ -131,7 +131,7 @@ impl Behaviour {
     fn change(&mut self, peer: PeerId, change: impl FnOnce(&mut Connections) -> Change) {
         let before = self.connections.addresses(&peer);
         let change = change(&mut self.connections);
-        let stays = matches!(change, Change::None | Change::Requeued(_));
+        let stays = matches!(change, Change::None | Change::Requeued(_) | Change::Moved(_));
         self.on_change(peer, change);
         let addresses = self.connections.addresses(&peer);
         if stays && addresses != before && self.connections.is_connected(&peer) {
@@ -155,6 +155,10 @@ impl Behaviour {
                 self.add_input(peer, P2pInput::Disconnection { peer });
             }
             Change::Requeued(push) => self.on_pushed(peer, push),
+            Change::Moved(push) => {
+                self.on_pushed(peer, push);
+                self.add_input(peer, P2pInput::FurtherConnection { peer });
+            }
             Change::None => {}
         }
     }
@@ -300,9 +304,12 @@ impl NetworkBehaviour for Behaviour {
             HandlerEvent::InboundReopened => self.on_inbound_reopened(peer, connection),
             HandlerEvent::Slow(dropped) => {
                 self.dropped.add(peer, DropReason::PeerQueueFull, dropped);
-                // A connection that is to be closed was reported before.
-                if self.connections.carries_gossipsub(&peer, connection) {
+                if self.connections.is_written(&peer, connection) {
                     self.on_slow_peer(peer, Slowness::WriteTimeout);
+                } else if self.connections.carries_gossipsub(&peer, connection) {
+                    // The peer has a newer one: this is that of a process that has ended. A connection that is to be closed
+                    // was reported before.
+                    self.close(peer, CloseConnection::One(connection));
                 }
             }
             HandlerEvent::GaveUp { unsupported } => self.on_gave_up(peer, connection, unsupported),

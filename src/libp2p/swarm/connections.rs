@@ -1,5 +1,6 @@
-//! The connected peers and their connections. All messages to a peer go through one connection, the oldest that carries
-//! gossipsub, so that they keep their order.
+//! The connected peers and their connections. All messages to a peer go through one connection, so that they keep their order:
+//! the newest that carries gossipsub. At its other end is the process that runs now, while an older connection may be that of a
+//! former process, whose end is not noticed yet.
 
 use std::{
     collections::HashMap,
@@ -17,6 +18,7 @@ use crate::{
         push::Push,
         send_queue::{SendQueue, drop_all},
     },
+    protocol::Lane,
     worker::DropReason,
 };
 
@@ -45,6 +47,8 @@ pub(super) enum Change {
     Disconnected { lost: LaneCounts },
     /// The items of a lost connection moved to another one of the peer. The result covers all of them.
     Requeued(Push),
+    /// From now on what is sent to the peer goes over a newer connection. The result covers the items that moved to it.
+    Moved(Push),
     /// The engine need not know.
     None,
 }
@@ -75,24 +79,29 @@ impl Connections {
         version: Version,
         queue: Arc<SendQueue>,
     ) -> Change {
-        let before = self.is_connected(peer);
+        let former = self.queue(peer).cloned();
         let Some(connection) = self.connection(peer, id) else { return Change::None };
-        connection.queue = Some(queue);
+        connection.queue = Some(Arc::clone(&queue));
         let Connection { dialled, remote_address, .. } = *connection;
         let floodsub = version == Version::Floodsub;
-        if before { Change::None } else { Change::Connected { dialled, remote_address, floodsub } }
+        let Some(former) = former else { return Change::Connected { dialled, remote_address, floodsub } };
+        if !self.queue(peer).is_some_and(|current| Arc::ptr_eq(current, &queue)) {
+            return Change::None;
+        }
+        queue.take_over_missed(&former);
+        Change::Moved(push_all(&queue, former.take_pending()))
     }
 
     /// A connection no longer carries gossipsub, but stays open.
     pub(super) fn gossipsub_lost(&mut self, peer: &PeerId, id: ConnectionId) -> Change {
-        let before = self.is_connected(peer);
+        let before = self.queue(peer).cloned();
         let queue = self.connection(peer, id).and_then(|connection| connection.queue.take());
         self.after_loss(peer, before, queue)
     }
 
     /// A connection was closed.
     pub(super) fn remove(&mut self, peer: &PeerId, id: ConnectionId) -> Change {
-        let before = self.is_connected(peer);
+        let before = self.queue(peer).cloned();
         let Some(connections) = self.0.get_mut(peer) else { return Change::None };
         let index = connections.iter().position(|connection| connection.id == id);
         let queue = index.and_then(|index| connections.remove(index).queue);
@@ -115,19 +124,28 @@ impl Connections {
     }
 
     /// Moves the items of a lost connection to another one of the peer, or drops them if there is none. The handler of
-    /// the lost connection may own its queue for longer.
-    fn after_loss(&mut self, peer: &PeerId, before: bool, lost: Option<Arc<SendQueue>>) -> Change {
+    /// the lost connection may own its queue for longer. `before`: the queue for the peer before the loss.
+    fn after_loss(
+        &mut self,
+        peer: &PeerId,
+        before: Option<Arc<SendQueue>>,
+        lost: Option<Arc<SendQueue>>,
+    ) -> Change {
         let Some(other) = self.queue(peer) else {
             let items = lost.iter().flat_map(|queue| queue.take_all());
-            return disconnected(before, items.collect());
+            return disconnected(before.is_some(), items.collect());
         };
-        lost.iter().for_each(|queue| other.take_over_missed(queue));
-        let items = lost.iter().flat_map(|queue| queue.take_all());
-        let mut total = Push::default();
-        for item in items {
-            // `unsupported` is left out: a late IDONTWANT is of no use anyway.
-            total.merge(other.push(item));
+        let Some(lost) = lost else { return Change::None };
+        other.take_over_missed(&lost);
+        let mut items = lost.take_all();
+        let mut superseded = Vec::new();
+        if before.is_some_and(|before| !Arc::ptr_eq(&before, &lost)) {
+            // What was written before the peer was sent everything over a newer connection. Subscriptions, GRAFTs and PRUNEs
+            // were sent there anew.
+            superseded.extend(items.extract_if(.., |item| item.lane == Lane::Control));
         }
+        let mut total = push_all(other, items);
+        total.merge(Push { superseded: drop_all(superseded, DropReason::Superseded), ..Push::default() });
         if total == Push::default() { Change::None } else { Change::Requeued(total) }
     }
 
@@ -147,7 +165,7 @@ impl Connections {
         })
     }
 
-    /// Queues an item; `None` when the peer is not connected.
+    /// Queues an item for the newest connection that carries gossipsub; `None` when the peer is not connected.
     pub(super) fn send(&self, peer: &PeerId, item: Item) -> Option<Push> {
         self.queue(peer).map(|queue| queue.push(item))
     }
@@ -185,8 +203,19 @@ impl Connections {
         connections.any(|connection| connection.id == id && connection.queue.is_some())
     }
 
+    /// Whether what is sent to the peer goes over this connection.
+    pub(super) fn is_written(&self, peer: &PeerId, id: ConnectionId) -> bool {
+        self.written(peer).is_some_and(|(written, _)| written == id)
+    }
+
     fn queue(&self, peer: &PeerId) -> Option<&Arc<SendQueue>> {
-        self.0.get(peer)?.iter().find_map(|connection| connection.queue.as_ref())
+        self.written(peer).map(|(_, queue)| queue)
+    }
+
+    /// The connection over which everything is sent to the peer: the newest that carries gossipsub.
+    fn written(&self, peer: &PeerId) -> Option<(ConnectionId, &Arc<SendQueue>)> {
+        let mut connections = self.0.get(peer)?.iter().rev();
+        connections.find_map(|connection| Some((connection.id, connection.queue.as_ref()?)))
     }
 
     fn connection(&mut self, peer: &PeerId, id: ConnectionId) -> Option<&mut Connection> {
@@ -199,6 +228,16 @@ impl Connections {
     }
 }
 
+/// Queues items of another connection.
+fn push_all(queue: &SendQueue, items: Vec<Item>) -> Push {
+    let mut total = Push::default();
+    for item in items {
+        // `unsupported` is left out: a late IDONTWANT is of no use anyway.
+        total.merge(queue.push(item));
+    }
+    total
+}
+
 fn disconnected(before: bool, items: Vec<Item>) -> Change {
     let lost = drop_all(items, DropReason::Disconnected);
     if before { Change::Disconnected { lost } } else { Change::None }
@@ -207,17 +246,22 @@ fn disconnected(before: bool, items: Vec<Item>) -> Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        libp2p::{
-            codec::encode::Kind,
-            connection::{lanes::tests::item, queue_limits::QueueLimits},
-        },
-        protocol::Lane,
+    use crate::libp2p::{
+        codec::{encode::Kind, limits::WireLimits},
+        connection::{lanes::tests::item, queue_limits::QueueLimits},
     };
 
     const V1_2: Version = Version::V1_2;
     const CONNECTED: Change = Change::Connected { dialled: true, remote_address: None, floodsub: false };
     const DISCONNECTED: Change = Change::Disconnected { lost: LaneCounts::NONE };
+    const MOVED: Change = Change::Moved(NOTHING);
+    const NOTHING: Push = Push {
+        dropped: LaneCounts::NONE,
+        over_memory: LaneCounts::NONE,
+        superseded: LaneCounts::NONE,
+        unsupported: false,
+        overflowed: false,
+    };
 
     fn queue() -> Arc<SendQueue> {
         Arc::new(SendQueue::new(QueueLimits::default(), &Arc::default(), None))
@@ -232,7 +276,7 @@ mod tests {
         let change = connections.gossipsub_established(&peer, one, V1_2, queue());
         assert_eq!(change, CONNECTED);
         connections.add(peer, two, false, None);
-        assert_eq!(connections.gossipsub_established(&peer, two, V1_2, queue()), Change::None);
+        assert_eq!(connections.gossipsub_established(&peer, two, V1_2, queue()), MOVED);
         assert_eq!(connections.remove(&peer, one), Change::None);
         assert_eq!(connections.remove(&peer, two), DISCONNECTED);
         assert!(connections.is_empty());
@@ -251,6 +295,18 @@ mod tests {
         assert!(connections.is_empty());
     }
 
+    /// Two connections to a peer, and their queues.
+    fn two() -> (Connections, PeerId, [ConnectionId; 2], [Arc<SendQueue>; 2]) {
+        let (mut connections, peer) = (Connections::default(), PeerId::random());
+        let ids = [1, 2].map(ConnectionId::new_unchecked);
+        ids.iter().for_each(|id| connections.add(peer, *id, true, None));
+        (connections, peer, ids, [queue(), queue()])
+    }
+
+    fn tags(queue: &SendQueue) -> Vec<u8> {
+        queue.take_all().iter().map(|item| item.fragment.bytes[0]).collect()
+    }
+
     #[test]
     fn the_first_connection_decides_whether_a_peer_speaks_floodsub() {
         let (mut connections, peer) = (Connections::default(), PeerId::random());
@@ -259,24 +315,53 @@ mod tests {
         connections.add(peer, two, true, None);
         let change = connections.gossipsub_established(&peer, one, Version::Floodsub, queue());
         assert_eq!(change, Change::Connected { dialled: true, remote_address: None, floodsub: true });
-        assert_eq!(connections.gossipsub_established(&peer, two, V1_2, queue()), Change::None);
+        assert_eq!(connections.gossipsub_established(&peer, two, V1_2, queue()), MOVED);
     }
 
     #[test]
     fn the_items_of_a_lost_connection_move_to_another() {
-        let (mut connections, peer) = (Connections::default(), PeerId::random());
-        let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
-        let second = queue();
-        connections.add(peer, one, true, None);
-        connections.add(peer, two, true, None);
-        connections.gossipsub_established(&peer, one, V1_2, queue());
+        let (mut connections, peer, [one, two], [first, second]) = two();
+        connections.gossipsub_established(&peer, one, V1_2, first.clone());
+        connections.gossipsub_established(&peer, two, V1_2, second);
+        assert_eq!(connections.send(&peer, item(Kind::Graft, Lane::Control, 1)), Some(NOTHING));
+        assert_eq!(connections.remove(&peer, two), Change::None);
+        assert_eq!(tags(&first), [1]);
+    }
+
+    #[test]
+    fn what_is_queued_moves_to_a_newer_connection_and_all_that_follows_goes_there() {
+        let (mut connections, peer, [one, two], [first, second]) = two();
+        connections.gossipsub_established(&peer, one, V1_2, first.clone());
+        connections.send(&peer, item(Kind::Graft, Lane::Control, 1));
+        assert_eq!(connections.gossipsub_established(&peer, two, V1_2, second.clone()), MOVED);
+        connections.send(&peer, item(Kind::Prune, Lane::Control, 2));
+        assert_eq!((tags(&first), tags(&second)), (vec![], vec![1, 2]));
+    }
+
+    #[test]
+    fn an_older_connection_that_carries_gossipsub_later_changes_nothing() {
+        let (mut connections, peer, [one, two], [first, second]) = two();
         connections.gossipsub_established(&peer, two, V1_2, second.clone());
-        let item = item(Kind::Graft, Lane::Control, 1);
-        let bytes = item.fragment.bytes.to_vec();
-        assert_eq!(connections.send(&peer, item), Some(Push::default()));
-        assert_eq!(connections.remove(&peer, one), Change::None);
-        let moved: Vec<_> = second.take_all().iter().map(|item| item.fragment.bytes.to_vec()).collect();
-        assert_eq!(moved, [bytes]);
+        assert_eq!(connections.gossipsub_established(&peer, one, V1_2, first.clone()), Change::None);
+        connections.send(&peer, item(Kind::Graft, Lane::Control, 1));
+        assert_eq!((tags(&first), tags(&second)), (vec![], vec![1]));
+    }
+
+    /// A PRUNE of minutes ago would remove the peer from a mesh that it has entered since.
+    #[test]
+    fn control_that_an_older_connection_has_lost_is_not_sent_again() {
+        let (mut connections, peer, [one, two], [first, second]) = two();
+        connections.gossipsub_established(&peer, one, V1_2, first.clone());
+        connections.send(&peer, item(Kind::Prune, Lane::Control, 1));
+        connections.send(&peer, item(Kind::Message, Lane::Publish, 2));
+        let (mut out, cx) = (Vec::new(), std::task::Context::from_waker(std::task::Waker::noop()));
+        first.fill(&mut out, 1_000, &WireLimits::default(), &cx);
+        connections.gossipsub_established(&peer, two, V1_2, second.clone());
+        let mut superseded = LaneCounts::NONE;
+        superseded.add(Lane::Control, 1);
+        let expected = Change::Requeued(Push { superseded, ..NOTHING });
+        assert_eq!(connections.remove(&peer, one), expected);
+        assert_eq!(tags(&second), [2]);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) enum TopicCommand<N: Network> {
     LeaveConfirmed,
     /// A connection closed.
     PeerDisconnected(N::Peer, ConnectionId),
+    /// If the peer is in the mesh, send it a GRAFT: it may have started again and not know of it.
+    GraftAgain(N::Peer, ConnectionId),
     /// A connected subscriber is a direct peer from now on, or no more.
     SetDirect(N::Peer, ConnectionId, bool),
     /// The limits of the context are new.

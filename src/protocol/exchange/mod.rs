@@ -34,6 +34,23 @@ pub(crate) struct Context<'a, N: Network> {
     /// The id of this node, if it is known.
     pub(crate) self_peer: Option<&'a N::Peer>,
     pub(crate) now: Timestamp,
+    /// The time by which messages expire: that of the engine, also where `now` is that of a message that arrived earlier.
+    pub(crate) present: Timestamp,
+}
+
+impl<N: Network> Context<'_, N> {
+    /// When a message expires; the largest timestamp if it does not.
+    #[inline]
+    pub(crate) fn expiry(&self, message: &FullMessage<N>) -> Timestamp {
+        self.network.expires_at(message, self.present).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether the time of a message is over.
+    #[inline]
+    pub(crate) fn is_expired(&self, message: &FullMessage<N>) -> bool {
+        let expiry = self.network.expires_at(message, self.present);
+        expiry.is_some_and(|expires_at| expires_at <= self.present)
+    }
 }
 
 /// The effects of the inputs that a topic has handled.

@@ -140,6 +140,7 @@ impl<N: Network> Node<N> {
                 self.remove_peer(&peer, now);
             }
             P2pInput::RemoteAddresses { peer, addresses } => self.set_addresses(&peer, &addresses, now),
+            P2pInput::FurtherConnection { peer } => self.further_connection(&peer, now),
         }
     }
 

@@ -108,6 +108,7 @@ impl<N: Network> Node<N> {
             peer_view,
             self_peer: self.peers.self_peer(),
             now: Timestamp::ZERO,
+            present: Timestamp::ZERO,
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     network::{Network, PeerFeedback},
     protocol::{
         exchange::{command::TopicCommand, event::TopicEvent},
+        output::pending::PendingOutput,
         peers::missed::{IdsByTopic, MissedMessages},
     },
     timestamp::Timestamp,
@@ -18,6 +19,15 @@ impl<N: Network> Node<N> {
     pub(super) fn set_addresses(&mut self, peer: &N::Peer, addresses: &[IpAddr], now: Timestamp) {
         self.flush_delivery_counts(now);
         self.peers.set_addresses(peer, addresses);
+        self.settle(now);
+    }
+
+    /// A peer is sent everything over another connection from now on.
+    pub(super) fn further_connection(&mut self, peer: &N::Peer, now: Timestamp) {
+        let Some(connection_id) = self.peers.connection_id(peer) else { return };
+        self.idontwant.remove(peer);
+        self.emitted.push(PendingOutput::Connected(connection_id));
+        self.peers.graft_again(peer);
         self.settle(now);
     }
 

@@ -164,8 +164,14 @@ impl<N: Network> Node<N> {
         let peer_view =
             LivePeerView { peers: &self.peers, connected: &self.connected, idontwant: &self.idontwant };
         let self_peer = self.peers.self_peer();
-        let cx =
-            Context { network: &self.network, limits: &self.limits, peer_view: &peer_view, self_peer, now };
+        let cx = Context {
+            network: &self.network,
+            limits: &self.limits,
+            peer_view: &peer_view,
+            self_peer,
+            now,
+            present: now,
+        };
         let state = self.topics.expect_mut(index);
         let was_flushed = !state.has_unflushed_deliveries();
         let outcome = handle(state, &cx, &mut self.outbox);
@@ -185,8 +191,14 @@ impl<N: Network> Node<N> {
         let peer_view =
             LivePeerView { peers: &self.peers, connected: &self.connected, idontwant: &self.idontwant };
         let self_peer = self.peers.self_peer();
-        let cx =
-            Context { network: &self.network, limits: &self.limits, peer_view: &peer_view, self_peer, now };
+        let cx = Context {
+            network: &self.network,
+            limits: &self.limits,
+            peer_view: &peer_view,
+            self_peer,
+            now,
+            present: now,
+        };
         let passive = PassiveTopic { name: topic, peers: &self.peers };
         let outcome = handle(passive, &cx, &mut self.outbox);
         self.emitted.append(&mut self.outbox.p2p);

@@ -128,6 +128,7 @@ labels! {
         Published "published",
         AlreadyPublished "already_published",
         TooLarge "too_large",
+        Outdated "outdated",
         TooFewPeers "too_few_peers",
     }
     JOIN JoinOutcome<N> {
@@ -372,10 +373,11 @@ mod tests {
             ReceiveOutcome::RefusedSource,
         ];
         assert_eq!(labels(&receive), Input::ReceiveMessage.outcomes());
-        let publish: [PublishOutcome<PlainNetwork>; 4] = [
+        let publish: [PublishOutcome<PlainNetwork>; 5] = [
             PublishOutcome::Published { to: Vec::new() },
             PublishOutcome::AlreadyPublished,
             PublishOutcome::TooLarge,
+            PublishOutcome::Outdated,
             PublishOutcome::TooFewPeers { peers: 0 },
         ];
         assert_eq!(labels(&publish), Input::Publish.outcomes());

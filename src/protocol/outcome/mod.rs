@@ -277,7 +277,8 @@ pub enum ReceiveOutcome<N: Network> {
     Invalid,
     /// The application can't decide the validity yet. The message is parked.
     Unknown,
-    /// The application ignores the message: it is too old, or of no use. It is dropped.
+    /// The application ignores the message: it is too old, or of no use; or its time is over
+    /// ([`Network::expires_at`](crate::Network::expires_at)). It is dropped.
     Outdated,
     /// The message is larger than `max_message_size`. It is dropped, and its senders are penalised (P4).
     TooLarge,
@@ -315,6 +316,8 @@ pub enum PublishOutcome<N: Network> {
     AlreadyPublished,
     /// The message is larger than `max_message_size`: peers would take it for an invalid one. It is not sent.
     TooLarge,
+    /// The time of the message is over ([`Network::expires_at`](crate::Network::expires_at)). It is not sent.
+    Outdated,
     /// The message could be sent to fewer peers than the publisher demands. It is not published, and may be published again.
     TooFewPeers {
         /// The number of peers to which it could be sent.

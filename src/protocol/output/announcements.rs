@@ -27,7 +27,7 @@ pub(crate) struct Announcements<N: Network> {
 const RETAINED_CONNECTIONS: usize = 64;
 
 impl<N: Network> Announcements<N> {
-    /// Announces all topics to the peer of a new connection. `None` if it is closed.
+    /// Announces all topics to the peer of a new connection, or again to that of an open one. `None` if it is closed.
     pub(super) fn connected(
         &mut self,
         connection_id: ConnectionId,
@@ -37,7 +37,9 @@ impl<N: Network> Announcements<N> {
         if self.connections.len() >= 2 * index.len() + RETAINED_CONNECTIONS {
             self.connections.retain(|connection_id| index.contains(*connection_id));
         }
-        self.connections.push(connection_id);
+        if !self.connections.contains(&connection_id) {
+            self.connections.push(connection_id);
+        }
         let topics: Vec<_> = self.topics.iter().cloned().collect();
         Some(OutputBatchIter::subscriptions(peer.clone(), topics))
     }

@@ -42,7 +42,8 @@ pub(crate) enum PendingOutput<N: Network> {
         to: N::Peer,
         message: P2pMessage<N>,
     },
-    /// A SUBSCRIBE of each announced topic to the peer of a new connection, before any other output for that connection.
+    /// A SUBSCRIBE of each announced topic to the peer of a new connection, before any other output for that connection; or
+    /// again to a peer that may have started again.
     Connected(ConnectionId),
     /// A SUBSCRIBE (`joined`) or UNSUBSCRIBE of this topic to each peer to which topics were announced.
     Announcement {

@@ -1,8 +1,8 @@
 //! The peers' side: connections, subscriptions, scores, px, reconnections, messages without a verdict, and the rounds
 //! of the heartbeat. It receives events of topics and sends them commands.
 
-mod addresses;
 mod batch;
+mod connections;
 pub(crate) mod decisions;
 mod disconnect;
 pub(crate) mod dispatch;

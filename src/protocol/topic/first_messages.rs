@@ -1,5 +1,6 @@
 //! What a peer gets as soon as it subscribes, so that it does not miss what is published before the next heartbeat: a GRAFT
-//! if the mesh is small, and an IHAVE of own messages that were published to few peers.
+//! if the mesh is small, and an IHAVE of own messages that were published to few peers. And the GRAFT to a peer that may have
+//! started again.
 
 use std::collections::VecDeque;
 
@@ -100,6 +101,13 @@ impl<N: Network> TopicState<N> {
         outbox.counters.grafted(GraftReason::RemoteSubscribe, 1);
         outbox.send(connection_id, P2pMessage::Graft { topic: self.topic.clone() });
         true
+    }
+
+    /// Sends a GRAFT to a peer that is in the mesh already.
+    pub(super) fn graft_again(&self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
+        if self.mesh.as_ref().and_then(|mesh| mesh.get(peer)) == Some(&connection_id) {
+            outbox.send(connection_id, P2pMessage::Graft { topic: self.topic.clone() });
+        }
     }
 
     /// Offers own messages that were sent to few peers to one that has just subscribed. A heartbeat offers nothing to the

@@ -19,6 +19,7 @@ use crate::{
         quota::Quota,
         rng::{ProtocolRng, choose, pick, shuffle},
     },
+    timestamp::Timestamp,
 };
 
 impl<N: Network> TopicState<N> {
@@ -176,7 +177,7 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> IWantAnswer<N> {
-        let Some((message, requests)) = self.history.count_request(peer, id, cx.limits, outbox) else {
+        let Some((message, requests)) = self.history.count_request(peer, id, cx, outbox) else {
             return IWantAnswer::NotFound;
         };
         if requests.is_none_or(|requests| requests > cx.limits.max_gossip_retransmission) {
@@ -196,21 +197,22 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// The ids that an IHAVE would offer now.
-    pub(crate) fn gossip_ids(&self, limits: &Limits<N::Topic>) -> Vec<N::MessageId> {
-        self.history.recent(limits.history_gossip_length).cloned().collect()
+    /// The ids that an IHAVE would offer at this time.
+    pub(crate) fn gossip_ids(&self, limits: &Limits<N::Topic>, now: Timestamp) -> Vec<N::MessageId> {
+        self.history.recent(limits.history_gossip_length, now).cloned().collect()
     }
 
     /// The ids to offer and the candidates to offer them to. `None` if there is nothing to offer.
     pub(crate) fn gossip_plan<'a>(&'a self, cx: &'a Context<'_, N>) -> Option<GossipPlan<'a, N>> {
         let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
-        GossipPlan::new(&self.subscribers, self.unmeshed(), served, || self.gossip_ids(cx.limits), cx)
+        let ids = || self.gossip_ids(cx.limits, cx.present);
+        GossipPlan::new(&self.subscribers, self.unmeshed(), served, ids, cx)
     }
 
     /// Sends IHAVE to randomly chosen subscribers that receive no full messages from this node.
     pub(super) fn send_gossip(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
-        let ids = || self.gossip_ids(cx.limits);
+        let ids = || self.gossip_ids(cx.limits, cx.present);
         let Some(plan) = GossipPlan::new(&self.subscribers, self.unmeshed(), served, ids, cx) else { return };
         if plan.ids.len() <= cx.limits.max_sent_iwant_per_heartbeat as usize {
             let (to, message_ids) = plan.select_all(&mut self.rng);
@@ -254,7 +256,9 @@ pub(super) fn lacks<N: Network>(
     history: &History<N>,
     cx: &Context<'_, N>,
 ) -> bool {
-    history.contains(id) && !seen.has_sender(id, peer) && !cx.peer_view.received_idontwant(peer, id)
+    history.contains(id, cx.present)
+        && !seen.has_sender(id, peer)
+        && !cx.peer_view.received_idontwant(peer, id)
 }
 
 /// Counts an IHAVE that passes the gossip threshold.

@@ -38,7 +38,7 @@ impl<N: Network> TopicState<N> {
             outbox.send(grafted.connection_id, P2pMessage::Graft { topic: self.topic.clone() });
         }
         self.maintain_fanout(cx);
-        self.history.advance(outbox);
+        self.history.advance(cx.present, outbox);
         self.seen.advance();
         self.invalid_cache.advance();
         self.sent_idontwant.advance();

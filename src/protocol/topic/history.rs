@@ -13,6 +13,7 @@ use crate::{
         exchange::{Context, Outbox},
         time_cache::TimeCache,
     },
+    timestamp::Timestamp,
 };
 
 /// A message in the history.
@@ -22,6 +23,8 @@ pub(super) struct Cached<N: Network> {
     bytes: usize,
     /// The bytes that the share counts for it, without its requests.
     cost: usize,
+    /// From then on the message is as one that is not here; the largest timestamp if it does not expire.
+    expires_at: Timestamp,
     /// Its entry into the history was reported, because its id does not name the topic. So its eviction is reported too.
     reported: bool,
     /// The number of IWANT requests of each peer.
@@ -36,6 +39,8 @@ pub(super) struct History<N: Network> {
     bytes: usize,
     /// The bytes of the messages and of their entries.
     share: Share,
+    /// No message expires before.
+    next_expiry: Timestamp,
 }
 
 impl<N: Network> History<N> {
@@ -47,7 +52,8 @@ impl<N: Network> History<N> {
 
     pub(super) fn new(limits: &Limits<N::Topic>, totals: &Totals) -> Self {
         let share = totals.share(Remembered::History);
-        Self { messages: TimeCache::new(limits.history_length), bytes: 0, share }
+        let messages = TimeCache::new(limits.history_length);
+        Self { messages, bytes: 0, share, next_expiry: Timestamp::MAX }
     }
 
     /// Adds a message. Removes the oldest messages if there is no room for it, and leaves it out if that is not enough.
@@ -63,7 +69,7 @@ impl<N: Network> History<N> {
             self.share.count_evicted(1);
             return;
         }
-        let (id, Self { messages, bytes, share }) = (&message.message_id, &mut *self);
+        let (id, Self { messages, bytes, share, next_expiry }) = (&message.message_id, &mut *self);
         messages.insert(id.clone(), |known| match known {
             Some(cached) => {
                 share.remove(cost);
@@ -79,8 +85,10 @@ impl<N: Network> History<N> {
                 if reported {
                     outbox.history_changes.push((id.clone(), true));
                 }
+                let expires_at = cx.expiry(message);
+                *next_expiry = expires_at.min(*next_expiry);
                 let (message, bytes, accesses) = (Arc::clone(message), size.total, BTreeMap::new());
-                Some(Cached { message, bytes, cost, reported, accesses })
+                Some(Cached { message, bytes, cost, expires_at, reported, accesses })
             }
         });
         while self.messages.insertions() > cx.limits.bounds.max_history_per_topic {
@@ -111,22 +119,23 @@ impl<N: Network> History<N> {
         true
     }
 
-    pub(super) fn contains(&self, id: &N::MessageId) -> bool {
-        self.messages.get(id).is_some()
+    /// Whether a message is here that has not expired.
+    pub(super) fn contains(&self, id: &N::MessageId, now: Timestamp) -> bool {
+        self.messages.get(id).is_some_and(|cached| now < cached.expires_at)
     }
 
-    /// Counts a request of a message by a peer. `None` if the message is not in the history, and no count if the counts of
-    /// peers are full. Removes the oldest messages if there is no room for a count.
+    /// Counts a request of a message by a peer. `None` if the message is not in the history or has expired, and no count if
+    /// the counts of peers are full. Removes the oldest messages if there is no room for a count.
     pub(super) fn count_request(
         &mut self,
         peer: &N::Peer,
         id: &N::MessageId,
-        limits: &Limits<N::Topic>,
+        cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> Option<(&Arc<FullMessage<N>>, Option<u32>)> {
-        let cached = self.messages.get(id)?;
+        let cached = self.messages.get(id).filter(|cached| cx.present < cached.expires_at)?;
         if !cached.accesses.contains_key(peer) {
-            if cached.accesses.len() >= limits.bounds.max_iwant_peers_per_message {
+            if cached.accesses.len() >= cx.limits.bounds.max_iwant_peers_per_message {
                 return Some((&self.messages.get(id)?.message, None));
             }
             while !self.share.try_add(Self::ACCESS) {
@@ -155,15 +164,29 @@ impl<N: Network> History<N> {
         }
     }
 
-    /// Starts the next heartbeat and removes expired messages.
-    pub(super) fn advance(&mut self, outbox: &mut Outbox<N>) {
-        let Self { messages, bytes, share } = self;
+    /// Starts the next heartbeat and removes the messages that are too old or have expired.
+    pub(super) fn advance(&mut self, now: Timestamp, outbox: &mut Outbox<N>) {
+        if self.next_expiry <= now {
+            self.remove_expired(now, outbox);
+        }
+        let Self { messages, bytes, share, .. } = self;
         messages.advance(|id, cached| removed(id, &cached, bytes, share, outbox));
+    }
+
+    #[cold]
+    fn remove_expired(&mut self, now: Timestamp, outbox: &mut Outbox<N>) {
+        let Self { messages, bytes, share, next_expiry } = self;
+        messages.remove_where(
+            |cached| cached.expires_at <= now,
+            |id, cached| removed(id, &cached, bytes, share, outbox),
+        );
+        let expiries = messages.iter().map(|(_, cached)| cached.expires_at);
+        *next_expiry = expiries.min().unwrap_or(Timestamp::MAX);
     }
 
     /// Removes all messages.
     pub(super) fn clear(&mut self, outbox: &mut Outbox<N>) {
-        let Self { messages, bytes, share } = self;
+        let Self { messages, bytes, share, .. } = self;
         while messages.insertions() > 0 {
             if let Some((id, cached)) = messages.pop_oldest() {
                 removed(id, &cached, bytes, share, outbox);
@@ -171,9 +194,10 @@ impl<N: Network> History<N> {
         }
     }
 
-    /// The ids of the last `heartbeats` heartbeats, the current one included, oldest first.
-    pub(super) fn recent(&self, heartbeats: usize) -> impl Iterator<Item = &N::MessageId> {
-        self.messages.recent(heartbeats)
+    /// The ids of the last `heartbeats` heartbeats, the current one included, oldest first, without those that have expired.
+    pub(super) fn recent(&self, heartbeats: usize, now: Timestamp) -> impl Iterator<Item = &N::MessageId> {
+        let some_expired = self.next_expiry <= now;
+        self.messages.recent(heartbeats).filter(move |id| !some_expired || self.contains(id, now))
     }
 
     /// The number of messages by age in heartbeats, oldest first.

@@ -136,7 +136,7 @@ impl<N: Network> TopicState<N> {
             view.backoff.insert(self.topic.clone(), backoffs);
         }
         if self.mesh.is_some() || self.fanout.is_some() {
-            view.gossip.insert(self.topic.clone(), self.gossip_ids(limits));
+            view.gossip.insert(self.topic.clone(), self.gossip_ids(limits, view.time));
         }
         view.cached.extend(self.history.iter().map(|(id, cached)| CachedView {
             topic: self.topic.clone(),

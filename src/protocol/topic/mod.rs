@@ -7,7 +7,7 @@
 //! | `mesh.rs`, `interest.rs` | GRAFT, PRUNE, join, leave, relay |
 //! | `first_messages.rs` | GRAFT of a new subscriber, and what it is offered |
 //! | `px.rs` | peers offered in a PRUNE |
-//! | `receive.rs`, `publish.rs`, `recipients.rs`, `further.rs` | full messages |
+//! | `receive.rs`, `batch.rs`, `publish.rs`, `recipients.rs`, `further.rs` | full messages |
 //! | `gossip.rs`, `promises.rs`, `requests.rs` | IHAVE, IWANT, broken promises, requests from one peer at a time |
 //! | `idontwant.rs` | IDONTWANT, both ways |
 //! | `heartbeat.rs`, `fanout.rs` | maintenance at each heartbeat |
@@ -17,6 +17,7 @@
 //! The other files hold one collection each.
 
 mod answered;
+mod batch;
 pub(in crate::protocol) mod delivery_counts;
 mod fanout;
 mod first_messages;
@@ -314,6 +315,7 @@ impl<N: Network> TopicState<N> {
             TopicCommand::PeerDisconnected(peer, connection_id) => {
                 self.on_disconnected(&peer, connection_id, outbox)
             }
+            TopicCommand::GraftAgain(peer, connection_id) => self.graft_again(&peer, connection_id, outbox),
             TopicCommand::SetDirect(peer, connection_id, direct) => {
                 self.set_direct(peer, connection_id, direct, cx, outbox)
             }

@@ -28,6 +28,9 @@ impl<N: Network> TopicState<N> {
         if self.parameters.is_too_large(|| cx.network.encoded_size(&message)) {
             return PublishOutcome::TooLarge;
         }
+        if cx.is_expired(&message) {
+            return PublishOutcome::Outdated;
+        }
         if self.seen.contains(&message.message_id) {
             return PublishOutcome::AlreadyPublished;
         }

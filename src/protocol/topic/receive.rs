@@ -43,6 +43,9 @@ impl<N: Network> TopicState<N> {
         if self.invalid_cache.contains(&delivery.message) {
             return self.apply_verdict(delivery, Validity::Invalid, cx, outbox);
         }
+        if cx.is_expired(&delivery.message) {
+            return self.apply_content_verdict(delivery, Validity::Outdated, cx, outbox);
+        }
         match (self.validate_id(message_id, cx), validation_mode) {
             (Validity::Valid, ValidationMode::Batched) => {
                 self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
@@ -73,31 +76,6 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Reports the first copy of a message for the batch. Copies that arrive before the verdict only add their senders,
-    /// here and not in the batch.
-    #[inline(never)]
-    fn add_to_batch(&mut self, mut delivery: Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
-        if !self.batched.join(&delivery) {
-            delivery.begin_charge(cx.network);
-            self.batched.add(delivery.clone(), 0, cx.now);
-            outbox.events.push(TopicEvent::Batch(delivery));
-        }
-    }
-
-    /// Applies the verdict on a message of a batch, with the senders of the copies that arrived since it entered the batch.
-    fn apply_batch_verdict(
-        &mut self,
-        mut delivery: Delivery<N>,
-        verdict: Validity,
-        cx: &Context<'_, N>,
-        outbox: &mut Outbox<N>,
-    ) -> ReceiveOutcome<N> {
-        if let Some((pending, _)) = self.batched.remove(&delivery.message) {
-            delivery.join(pending, cx.limits.bounds.max_co_senders);
-        }
-        self.apply_given_verdict(delivery, verdict, cx, outbox)
-    }
-
     /// Applies the verdict on a message of a batch that the caller has collected, with the senders that the caller gives.
     pub(crate) fn apply_given_verdict(
         &mut self,
@@ -110,8 +88,8 @@ impl<N: Network> TopicState<N> {
         self.apply_late_verdict(delivery, verdict, recheck_seen, cx, outbox)
     }
 
-    /// Applies a verdict that was not given at once. Meanwhile the topic may have been left, and the application may refuse
-    /// the source. With `recheck_seen` a message that was accepted meanwhile, because this node published it or another
+    /// Applies a verdict that was not given at once. Meanwhile the topic may have been left, the application may refuse the
+    /// source, and the message may have expired. With `recheck_seen` a message that was accepted meanwhile, because this node published it or another
     /// content had the same id, is a duplicate.
     fn apply_late_verdict(
         &mut self,
@@ -128,13 +106,10 @@ impl<N: Network> TopicState<N> {
         } else if cx.network.refuses_source(&delivery.message.message) {
             ReceiveOutcome::RefusedSource
         } else {
+            let has_expired = verdict == Validity::Valid && cx.is_expired(&delivery.message);
+            let verdict = if has_expired { Validity::Outdated } else { verdict };
             self.apply_content_verdict(delivery, verdict, cx, outbox)
         }
-    }
-
-    /// Forgets a message of a batch that gets no verdict. It may be received again.
-    pub(in crate::protocol) fn forget_batched(&mut self, message: &Arc<FullMessage<N>>) {
-        self.batched.remove(message);
     }
 
     /// Starts an asynchronous validation, if there is room for the message. Otherwise it is dropped, so the mesh peers are
@@ -330,20 +305,6 @@ impl<N: Network> TopicState<N> {
         self.parked_ids.remove(&delivery.message.message_id);
         let outcome = self.receive(delivery, validation_mode, cx, outbox);
         outbox.counters.input(Input::RetryMessage, &outcome);
-        outbox.events.push(TopicEvent::Dispatched);
-    }
-
-    /// Applies the verdicts on the messages of a batch.
-    pub(super) fn apply_batch_verdicts(
-        &mut self,
-        verdicts: Vec<(Delivery<N>, Validity)>,
-        cx: &Context<'_, N>,
-        outbox: &mut Outbox<N>,
-    ) {
-        for (delivery, verdict) in verdicts {
-            let outcome = self.apply_batch_verdict(delivery, verdict, cx, outbox);
-            outbox.counters.input(Input::ValidationResult, &outcome);
-        }
         outbox.events.push(TopicEvent::Dispatched);
     }
 }

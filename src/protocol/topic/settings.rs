@@ -128,6 +128,7 @@ mod tests {
             peer_view: &view,
             self_peer: None,
             now: Timestamp::ZERO,
+            present: Timestamp::ZERO,
         };
         let (topic, mut outbox) = ("a".to_owned(), Outbox::default());
         let parameters = limits.of_topic(&topic, || topic.clone());

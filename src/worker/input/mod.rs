@@ -2,6 +2,7 @@
 //! Each call returns at once.
 
 mod app;
+mod connections;
 mod peer;
 
 use dashmap::Entry;

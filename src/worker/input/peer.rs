@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use derive_where::derive_where;
 
-use super::{check_open, report_refused, send_to_supervisor, send_to_topic};
+use super::{check_open, connections::change_connections, report_refused, send_to_supervisor, send_to_topic};
 use crate::{
     actors::{
         mesh::{
@@ -14,7 +14,7 @@ use crate::{
         },
         router::messages::RouterItem,
         shared::Shared,
-        supervisor::messages::{Connect, Disconnect, SetAddresses, SupervisorItem},
+        supervisor::messages::{Connect, Disconnect, SupervisorItem},
     },
     admission::{Credit, CreditOwner, refused::Refused},
     directory::connection::ConnectionRecord,
@@ -100,10 +100,9 @@ pub(in crate::worker) fn p2p_input<N: Network>(
             disconnect(shared, peer);
             Ok(())
         }
-        P2pInput::RemoteAddresses { ref peer, ref addresses } => {
+        P2pInput::RemoteAddresses { .. } | P2pInput::FurtherConnection { .. } => {
             observe_connection(shared, &input);
-            let (peer, addresses) = (peer.clone(), addresses.clone());
-            send_to_supervisor(shared, SupervisorItem::message(SetAddresses { peer, addresses }));
+            change_connections(shared, input);
             Ok(())
         }
     }
@@ -385,7 +384,7 @@ fn observe<N: Network>(shared: &Shared<N>, from: &N::Peer, message: &P2pMessage<
     shared.record(RecordedInput::PeerMessage { from, message });
 }
 
-/// Passes a connection, a disconnection or new addresses to the observer and the input recorder, if there are any.
+/// Passes a connection, a disconnection or a change of connections to the observer and the input recorder, if there are any.
 fn observe_connection<N: Network>(shared: &Shared<N>, input: &P2pInput<N>) {
     if shared.observes_inputs {
         shared.observe(&Event::P2pInput(input.clone()));

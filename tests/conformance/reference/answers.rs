@@ -162,6 +162,7 @@ pub fn publish(outcome: PublishOutcome<TraceNetwork>) -> Value {
         PublishOutcome::AlreadyPublished => out("already_published"),
         // The reference does not have this outcome.
         PublishOutcome::TooLarge => out("too_large"),
+        PublishOutcome::Outdated => unreachable!("no message of the reference expires"),
         PublishOutcome::TooFewPeers { .. } => unreachable!("the reference has no minimum of peers"),
     }
 }

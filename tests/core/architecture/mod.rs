@@ -71,7 +71,7 @@ const AREAS: &[Area] = &[
             &["network"],
             &["state"],
             &["codec", "signature"],
-            &["ids", "message", "message_serde", "bounded_map", "memory"],
+            &["ids", "message", "message_serde", "transform", "bounded_map", "memory"],
         ],
         apart: &[],
     },

@@ -2,10 +2,12 @@
 //! IDONTWANT, which the reference lacks (`idontwant.rs`). Each test is one function named for the behaviour.
 
 mod attempts;
+mod churn;
 mod colocation;
 mod counted;
 mod delivery;
 mod eclipse;
+mod expiry;
 mod first_messages;
 mod first_publication;
 mod floodsub;

@@ -1,8 +1,14 @@
 //! The network of the tests.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    },
+};
 
-use actix_gossipsub::{Delivery, Network, PeerAction, Validity};
+use actix_gossipsub::{Delivery, FullMessage, Network, PeerAction, Validity, protocol::Timestamp};
 
 /// The refused source for which the hook panics.
 pub const PANICS: u32 = u32::MAX;
@@ -25,6 +31,8 @@ pub struct Plain {
     pub(super) refused_source: AtomicU32,
     /// Peers may subscribe to no topic.
     pub(super) no_subscriptions: AtomicBool,
+    /// The messages that expire, by id.
+    pub(super) expiries: Mutex<BTreeMap<u32, Timestamp>>,
 }
 
 impl Network for Plain {
@@ -65,6 +73,10 @@ impl Network for Plain {
         let refused = self.refused_source.load(Ordering::Relaxed);
         assert_ne!(refused, PANICS, "a panic that a test injects");
         self.source(message) == Some(refused)
+    }
+
+    fn expires_at(&self, message: &FullMessage<Self>, _: Timestamp) -> Option<Timestamp> {
+        self.expiries.lock().expect("the lock is not poisoned").get(&message.message_id).copied()
     }
 
     fn is_violation(&self, (): &()) -> bool {

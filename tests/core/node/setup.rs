@@ -281,6 +281,11 @@ impl Fixture {
         self.network.refused_source.store(source, Ordering::Relaxed);
     }
 
+    /// From now on the message with this id expires then.
+    pub fn set_expiry(&self, id: u32, expires_at: Timestamp) {
+        self.network.expiries.lock().expect("the lock is not poisoned").insert(id, expires_at);
+    }
+
     /// Sets the size of all messages in bytes.
     pub fn set_message_size(&self, bytes: usize) {
         self.network.size.store(bytes, Ordering::Relaxed);

@@ -4,6 +4,7 @@
 mod api;
 mod blacklist;
 mod ids;
+mod message_life;
 mod mixed;
 mod publish_batch;
 mod relay;

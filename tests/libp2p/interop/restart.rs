@@ -103,3 +103,38 @@ async fn a_restarted_node_exchanges_messages_with_an_official_peer() {
     }
     observer.stop().await;
 }
+
+/// The former process does not run any more, but its connection is open: it stands still here. TCP would notice that late.
+#[actix_rt::test]
+async fn a_node_that_restarts_while_its_former_connection_is_open_exchanges_messages() {
+    let (key, stays) = (Keypair::generate_ed25519(), start(&Keypair::generate_ed25519()).await);
+    let former = start(&key).await;
+    former.dial(&stays.address).await;
+    meshed(&stays, &former).await;
+    let restarted = start(&key).await;
+    restarted.dial(&stays.address).await;
+    // Without a SUBSCRIBE and a GRAFT for the new process it would stay alone.
+    meshed(&stays, &restarted).await;
+    let delivered_by_former = former.delivered().len();
+    let from_restarted = restarted.publish(contents("restarted", 0));
+    let exchange = async |round| {
+        let sent = stays.publish(contents("stays", round));
+        wait::until("the messages are delivered", &stays, &[], async || {
+            let delivered = restarted.delivered();
+            let there = sent.iter().all(|message| delivered.contains(message));
+            (there && stays.delivered().len() >= from_restarted.len()).then_some(())
+        })
+        .await;
+    };
+    exchange(1).await;
+    assert_eq!(former.delivered().len(), delivered_by_former, "everything goes to the new process");
+    former.worker.shutdown_for_restart().await;
+    wait::heartbeats(&stays, &[], 3).await;
+    exchange(2).await;
+    assert_eq!(stays.knows(&restarted.peer).await, Some(true));
+    wait::assert_exactly("the one that stays", &stays.delivered(), &[&from_restarted]);
+    assert_no_low_score(&stays);
+    for node in [stays, restarted] {
+        node.stop().await;
+    }
+}

@@ -26,6 +26,8 @@ mod slow_again;
 mod subscriptions;
 pub mod support;
 mod tickets;
+#[cfg(feature = "snappy")]
+mod transform;
 mod work;
 
 use std::{collections::BTreeSet, time::Duration};

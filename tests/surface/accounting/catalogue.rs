@@ -18,7 +18,7 @@ use super::{
 };
 
 /// The metrics that stay zero in this test: they need a timer, a transport, or an observation of a busy engine.
-const ZERO_HERE: [&str; 16] = [
+const ZERO_HERE: [&str; 17] = [
     "gossipsub_heartbeats_skipped_total",
     "gossipsub_rpc_received_bytes_total",
     "gossipsub_rpc_sent_bytes_total",
@@ -33,6 +33,7 @@ const ZERO_HERE: [&str; 16] = [
     "gossipsub_transport_memory_bytes",
     "gossipsub_rpc_entries_ignored_total",
     "gossipsub_rpc_frames_lost_total",
+    "gossipsub_replay_evictions_total",
     "gossipsub_streams_reopened_total",
     "gossipsub_signatures_verified_total",
 ];

@@ -71,6 +71,12 @@ pub const DEFENCE: Row = Row {
             )],
         ),
         Panel::new(
+            "Replay check",
+            "cps",
+            "Authors whose sequence numbers were forgotten to make room for others, per second: their messages can be replayed",
+            &[(r#"rate(gossipsub_replay_evictions_total{instance="$node"}[$__rate_interval])"#, "forgotten")],
+        ),
+        Panel::new(
             "Memory of the transport",
             "bytes",
             "Memory charged for send queues, frames and decoded inputs",
