@@ -4,6 +4,7 @@
 mod blocking_pool;
 mod builder;
 mod fair_permits;
+mod known_peers;
 mod message_id;
 mod replay;
 mod subscription_filter;
