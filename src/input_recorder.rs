@@ -8,7 +8,7 @@ use derive_where::derive_where;
 use crate::{
     limits::{Limits, RuntimeLimits},
     network::{FullMessage, Network, P2pInput, P2pMessage, PeerFeedback},
-    protocol::{NodeOptions, Timestamp},
+    protocol::{NodeOptions, RemainingBackoff, Timestamp},
 };
 
 /// Records the inputs of an engine. Set it with
@@ -51,6 +51,8 @@ pub trait InputRecorder<N: Network>: Send + Sync + 'static {
 #[derive_where(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum RecordedInput<'a, N: Network> {
+    /// At the start: the backoffs that a former process of this node left.
+    RestoreBackoffs(&'a [RemainingBackoff<N>]),
     /// From the p2p layer: a connection is established or closed.
     Connection(&'a P2pInput<N>),
     /// From the p2p layer: the peer `from` sent `message`.

@@ -1,6 +1,7 @@
-//! The command `demo`: several nodes in this process, connected over TCP. It succeeds only if every subscriber receives
-//! every message exactly once.
+//! The command `demo`: several nodes in this process, connected over TCP. It succeeds only if every check passes:
+//! that every subscriber receives every message exactly once, and those of `checks.rs`.
 
+mod checks;
 mod deliveries;
 mod network;
 mod node;
@@ -75,7 +76,7 @@ impl Arguments {
 /// Runs the demonstration.
 ///
 /// # Errors
-/// A node can't start, or a delivery is missing or repeated.
+/// A node can't start, or a check fails.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     arguments.check()?;
     let shutdown = cancelled_by_signals()?;
@@ -106,7 +107,7 @@ async fn demonstrate(
     }
     await_deliveries(&log, &report, &network).await;
     network.query_all().await;
-    let summary = Summary::new(&log, &network, arguments.topics);
+    let summary = Summary::new(&log, &network, arguments.topics).await;
     report.summary(&summary);
     network.stop().await;
     // The task is neither aborted nor expected to panic.

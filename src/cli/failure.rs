@@ -9,7 +9,7 @@ use actix_gossipsub::{
 };
 use libp2p::Multiaddr;
 
-use super::{config::Position, identity::KeyError};
+use super::{config::Position, data_dir::DataDirError, identity::KeyError};
 
 /// The error of a command, printed after "error: ".
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,8 @@ pub enum Failure {
     Options(InvalidLimits),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
     #[error("no topic: name one with --topic <TOPIC>, or in the file with [topics] join = [\"TOPIC\"]")]
     NoTopic,
     #[error("{address}: {error}: choose another address with --listen, or port 0 for any free port")]
@@ -91,7 +93,7 @@ impl Failure {
         Self::Dial { address: address.clone(), error: with_causes(error) }
     }
 
-    /// 2 if a restart can't help: arguments, configuration or key are wrong. Otherwise 1.
+    /// 2 if a restart can't help: arguments, configuration, key or data directory are wrong. Otherwise 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Unreadable { .. }
@@ -101,6 +103,7 @@ impl Failure {
             | Self::Rules(_)
             | Self::Options(_)
             | Self::Key(_)
+            | Self::DataDir(DataDirError::Unusable { .. })
             | Self::NoTopic
             | Self::TooManyDeliveries { .. } => 2,
             _ => 1,

@@ -31,9 +31,13 @@ use super::{
 /// The target of the lines that say what the log lacks. They are not limited themselves.
 const TARGET: &str = "actix_gossipsub::log";
 
+/// The target of the status lines. They come as often as the operator wants, and not limited.
+const STATUS: &str = "actix_gossipsub::cli::node::status";
+
 /// What is logged without a filter. yamux warns of each connection that the remote side closes first. `subscribe` logs its
 /// address, since standard output has the messages alone.
-const DEFAULT_FILTER: &str = "warn,yamux=error,actix_gossipsub::cli::pipes=info";
+const DEFAULT_FILTER: &str =
+    "warn,yamux=error,actix_gossipsub::cli::pipes=info,actix_gossipsub::cli::node::status=info";
 
 /// Logs to standard error. The filter is that of the settings, or else RUST_LOG, or else the default. Colours are for a
 /// terminal only.
@@ -141,7 +145,7 @@ struct Omitted {
 impl KindLimit {
     fn allows(&self, event: &Event<'_>, now: Instant) -> bool {
         let metadata = event.metadata();
-        if *metadata.level() > Level::INFO || metadata.target() == TARGET {
+        if *metadata.level() > Level::INFO || [TARGET, STATUS].contains(&metadata.target()) {
             return true;
         }
         let mut message = Message::default();

@@ -3,6 +3,7 @@
 
 mod chat;
 mod config;
+mod data_dir;
 mod demo;
 mod escaped;
 mod failure;
@@ -16,6 +17,7 @@ mod pipes;
 mod replay;
 mod shutdown;
 mod status_server;
+mod systemd;
 mod version;
 
 use std::{
@@ -40,8 +42,9 @@ network.listen), flags over both.
 Exit codes:
   0  ended as asked: by SIGINT or SIGTERM, by --seconds, at the end of the input, or because the reader of the output has
      closed its pipe
-  1  failed: an address is in use, the engine or the demonstration failed, nobody took what was to be published
-  2  wrong arguments, configuration or key: starting again does not help";
+  1  failed: an address or the data directory is in use, the engine or the demonstration failed, nobody took what was to
+     be published
+  2  wrong arguments, configuration, key or data directory: starting again does not help";
 
 /// A gossipsub engine on actix: a node, a chat, pipes to and from topics, a demonstration, and the replay of recordings.
 #[derive(Parser)]
@@ -53,8 +56,7 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs several nodes in this process, connected over TCP, and checks that every subscriber receives every message
-    /// exactly once
+    /// Runs several nodes in this process, connected over TCP, and checks deliveries, meshes, penalties and bounds
     Demo(demo::Arguments),
     /// Runs one node that speaks gossipsub with any libp2p peer
     #[command(after_help = AFTER_HELP)]

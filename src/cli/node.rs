@@ -4,8 +4,11 @@ mod dialling;
 mod events;
 mod publishing;
 mod recording;
+mod redial;
 mod report;
 pub mod running;
+mod state;
+mod status;
 
 use std::{
     path::PathBuf,
@@ -25,12 +28,14 @@ use self::{
     publishing::Publishing,
     report::{Line, Report},
     running::{LocalNode, RunningNode},
+    status::Activity,
 };
 use super::{
     Failure,
     config::{ConfigArguments, Configuration},
     output::Printer,
     shutdown::{cancel_after, cancelled_by_signals},
+    systemd,
 };
 
 /// The largest message that `--size` allows: no frame is larger.
@@ -102,13 +107,14 @@ async fn serve(
     report: Report,
     shutdown: &CancellationToken,
 ) -> Result<(), Failure> {
-    let (subscribed, received) = (Arc::new(Notify::new()), Arc::<AtomicU64>::default());
+    let (subscribed, received, activity) = (Arc::new(Notify::new()), Arc::default(), Activity::default());
     let topics = configuration.sections.topics.join.iter().cloned().collect();
     let reporter = EventReporter {
         local_peer: local.peer,
         topics,
         subscribed: Arc::clone(&subscribed),
         received: Arc::clone(&received),
+        activity: activity.clone(),
         report: report.clone(),
     };
     let trace = arguments.trace.as_deref();
@@ -116,6 +122,10 @@ async fn serve(
     if let Some(url) = running.url() {
         report.line(|| Line::Serving { url });
     }
+    systemd::ready(&format!("listening as {}", local.peer));
+    let interval = configuration.sections.log.status_interval;
+    let reporting = actix::spawn(status::report(running.worker.clone(), activity, interval));
+    let watching = actix::spawn(systemd::watch(running.worker.clone()));
     let published = Arc::<AtomicU64>::default();
     let publishing = Publishing {
         topics: reporter.topics.into_iter().collect(),
@@ -131,6 +141,9 @@ async fn serve(
     };
     let publishing = actix::spawn(publish(publishing, subscribed, shutdown.clone()));
     shutdown.cancelled().await;
+    systemd::stopping();
+    reporting.abort();
+    watching.abort();
     let outcome = abort_publishing(publishing).await;
     let (mesh, stopped) = running.stop().await;
     let (received, published) = (received.load(Ordering::Relaxed), published.load(Ordering::Relaxed));

@@ -10,12 +10,15 @@ use std::{
 
 use actix_gossipsub::{
     Worker,
-    http::{self, responses::Identity},
+    http::{
+        self,
+        responses::{Check, CheckStatus, Identity},
+    },
     libp2p::{Libp2pNetwork, NodeEvent},
     metrics::with_buckets,
 };
 use actix_web::{
-    App, HttpServer,
+    App, HttpServer, Scope,
     dev::ServerHandle,
     guard::{GuardContext, fn_guard},
     http::header::HOST,
@@ -97,6 +100,37 @@ impl SharedIdentity {
     }
 }
 
+/// What the server says of a node beside its engine.
+#[derive(Clone)]
+pub struct Described {
+    pub identity: SharedIdentity,
+    /// The node is to listen.
+    pub listens: bool,
+    /// The node was given peers to dial, or knows some from before.
+    pub dials: bool,
+}
+
+impl Described {
+    /// Adds the identity and the readiness of the node.
+    fn describe(self, scope: Scope, worker: Worker<Libp2pNetwork>) -> Scope {
+        let identity = self.identity.clone();
+        let scope = http::describe_node(scope, move || identity.get());
+        http::check_readiness(scope, move || self.checks(&worker))
+    }
+
+    fn checks(&self, worker: &Worker<Libp2pNetwork>) -> Vec<Check> {
+        let (addresses, peers) = (self.identity.lock().addresses.len(), worker.stats().count_connections);
+        let status = |passed| if passed { CheckStatus::Ok } else { CheckStatus::Ko };
+        let listens = (!self.listens, format!("the node listens at {addresses} addresses"));
+        let dials = if self.dials { "" } else { "; it was given none to dial, and waits for some" };
+        let connected = (!self.dials, format!("{peers} peers are connected{dials}"));
+        vec![
+            Check { name: "listening", status: status(addresses > 0 || listens.0), message: listens.1 },
+            Check { name: "peers", status: status(peers > 0 || connected.0), message: connected.1 },
+        ]
+    }
+}
+
 /// A running server.
 pub struct StatusServer {
     pub address: SocketAddr,
@@ -113,7 +147,7 @@ impl StatusServer {
         address: SocketAddr,
         worker: Worker<Libp2pNetwork>,
         exporter: &Exporter,
-        identity: Option<SharedIdentity>,
+        described: Option<Described>,
     ) -> Result<Self, Failure> {
         let bind = |error: io::Error| Failure::Http { address, error };
         let served = exporter.clone();
@@ -121,8 +155,8 @@ impl StatusServer {
         let app = move || {
             let exporter = served.clone();
             let scope = http::scope(worker.clone(), move || exporter.render());
-            let scope = match identity.clone() {
-                Some(identity) => http::describe_node(scope, move || identity.get()),
+            let scope = match described.clone() {
+                Some(described) => described.describe(scope, worker.clone()),
                 None => scope,
             };
             // Protects against DNS rebinding: a web page can't read the server under a host name of its own.

@@ -28,6 +28,7 @@
 //! | `/openapi.json` | the OpenAPI document of this API |
 //! | `/metrics` | the metrics in the Prometheus text format |
 //! | `/health` | 200, or 503 when the engine is down: `{status, checks: [{name, status, message}]}` |
+//! | `/ready` | 200, or 503 when the node can't do its work now: `{ready, checks: [{name, status, message}]}` ([`check_readiness`]) |
 //! | `/p2p/identity` | the peer id and the addresses of the node, if the application gives them ([`describe_node`]) |
 //! | `/p2p/gossipsub/topics` | the joined topics |
 //! | `…/topics/peers?all` | the subscribers of each joined topic; with `all`, of every topic |
@@ -76,9 +77,9 @@ pub use self::{
     handlers::admin::{Transport, TransportFuture, admin_scope},
 };
 use self::{
-    handlers::{Describe, Render},
+    handlers::{Describe, ReadinessChecks, Render},
     problem::Problem,
-    responses::Identity,
+    responses::{Check, Identity},
 };
 use crate::{Network, Worker};
 
@@ -118,6 +119,12 @@ pub fn scope<N: Displayable>(
 pub fn describe_node(scope: Scope, describe: impl Fn() -> Identity + Send + Sync + 'static) -> Scope {
     let describe: Arc<Describe> = Arc::new(describe);
     scope.app_data(Data::from(describe))
+}
+
+/// Adds to a [`scope`] what must be true for this node to be ready, beside the engine. `checks` must not block.
+pub fn check_readiness(scope: Scope, checks: impl Fn() -> Vec<Check> + Send + Sync + 'static) -> Scope {
+    let checks: Arc<ReadinessChecks> = Arc::new(checks);
+    scope.app_data(Data::from(checks))
 }
 
 /// [`scope`] for an application that exports no metrics: `/metrics` responds with 404.

@@ -18,6 +18,16 @@ pub struct Health {
     pub response_seconds: Option<f64>,
 }
 
+/// Whether a node is ready.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Readiness {
+    /// All checks are `ok`.
+    pub ready: bool,
+    /// The checks, each with its own status.
+    pub checks: Vec<Check>,
+}
+
 /// The status of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -34,7 +44,8 @@ pub enum Status {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// `engine`, `heartbeat`, `p2p_stream`, `app_stream`, `inputs` or `topics`.
+    /// `engine`, `heartbeat`, `p2p_stream`, `app_stream`, `inputs` or `topics`; of readiness, `engine`, `heartbeat`, and those of
+    /// the application.
     pub name: &'static str,
     /// Its result.
     pub status: CheckStatus,

@@ -58,7 +58,6 @@ impl<K: Eq + Hash, V> BoundedMap<K, V> {
     }
 
     /// The keys, the least recently used first. Those that are never evicted come last.
-    #[cfg(test)]
     pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
         let kept = self.kept.iter().filter(|(_, value)| value.is_some());
         self.entries.keys().chain(kept.map(|(key, _)| key))

@@ -1,9 +1,23 @@
 //! The prune backoffs of a topic (v1.1 "prune backoff"). A topic keeps them while it is active, and the peers' side
-//! while it is passive.
+//! while it is passive. A node that starts again takes over those of its former process ([`RemainingBackoff`]).
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{admission::totals::Share, timestamp::Timestamp};
+use derive_where::derive_where;
+
+use crate::{admission::totals::Share, limits::Limits, network::Network, timestamp::Timestamp};
+
+/// How long this node does not graft a peer on a topic. Peers count the same time from the same PRUNE, and remember it when
+/// this node starts again: a GRAFT before its end would cost it score (P7).
+#[derive_where(Clone, Debug, PartialEq, Eq)]
+pub struct RemainingBackoff<N: Network> {
+    /// The topic.
+    pub topic: N::Topic,
+    /// The peer.
+    pub peer: N::Peer,
+    /// The time until its end.
+    pub remaining: Duration,
+}
 
 /// The backoffs of one topic.
 ///
@@ -15,6 +29,8 @@ pub(crate) struct Backoffs<P> {
     max: usize,
     /// The bytes of the entries.
     share: Share,
+    /// The last end of those that a former process left.
+    restored_until: Option<Timestamp>,
 }
 
 impl<P: Ord + Clone> Backoffs<P> {
@@ -23,12 +39,17 @@ impl<P: Ord + Clone> Backoffs<P> {
 
     /// Makes an empty collection that holds at most `max` backoffs.
     pub(crate) fn new(max: usize, share: Share) -> Self {
-        Self { until: BTreeMap::new(), max, share }
+        Self { until: BTreeMap::new(), max, share, restored_until: None }
     }
 
     /// Takes all backoffs.
     pub(crate) fn take(&mut self) -> Self {
-        Self { until: std::mem::take(&mut self.until), max: self.max, share: self.share.take() }
+        Self {
+            until: std::mem::take(&mut self.until),
+            max: self.max,
+            share: self.share.take(),
+            restored_until: self.restored_until.take(),
+        }
     }
 
     /// Counts the backoffs in another share. They are dropped if it has no room for them.
@@ -43,7 +64,12 @@ impl<P: Ord + Clone> Backoffs<P> {
 
     /// A copy for queries, which counts for no limit.
     pub(crate) fn snapshot(&self) -> Self {
-        Self { until: self.until.clone(), max: self.max, share: self.share.uncounted() }
+        Self {
+            until: self.until.clone(),
+            max: self.max,
+            share: self.share.uncounted(),
+            restored_until: self.restored_until,
+        }
     }
 
     /// Sets a backoff of `span` for `peer`. A longer existing backoff is not shortened.
@@ -56,6 +82,12 @@ impl<P: Ord + Clone> Backoffs<P> {
         } else {
             self.share.count_evicted(1);
         }
+    }
+
+    /// Sets a backoff that a former process of this node left.
+    pub(crate) fn restore(&mut self, peer: &P, remaining: Duration, now: Timestamp) {
+        self.set(peer, remaining, now);
+        self.restored_until = self.restored_until.max(Some(now.after(remaining)));
     }
 
     /// Makes room for one more entry. If there is none, it removes the eighth of the entries that ends first: removing many
@@ -85,6 +117,20 @@ impl<P: Ord + Clone> Backoffs<P> {
 
     pub(crate) fn contains(&self, peer: &P) -> bool {
         self.until.contains_key(peer)
+    }
+
+    /// Heartbeat: removes expired entries every `backoff_cleanup_ticks`. While the topic has backoffs of a former process, it
+    /// removes those that expired a heartbeat ago at each heartbeat: the node was out of the meshes for long enough.
+    pub(crate) fn expire<T>(&mut self, tick: u64, limits: &Limits<T>, now: Timestamp) {
+        if tick.is_multiple_of(limits.backoff_cleanup_ticks) {
+            self.cleanup(limits.backoff_slack(), now);
+        }
+        let Some(last) = self.restored_until else { return };
+        let slack = limits.backoff_slack().min(limits.heartbeat_interval);
+        self.cleanup(slack, now);
+        if last.after(slack) <= now {
+            self.restored_until = None;
+        }
     }
 
     /// Removes entries that expired at least `slack` ago. The slack covers a GRAFT in transit and clock differences.

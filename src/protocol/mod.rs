@@ -40,6 +40,7 @@ mod time_cache;
 pub(crate) mod topic;
 
 pub use self::{
+    backoff::RemainingBackoff,
     event::Event,
     exchange::command::ValidationMode,
     inspect::{

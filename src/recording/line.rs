@@ -51,6 +51,7 @@ pub(super) enum Op<N: Recordable> {
     CheckUnknownMessages {},
     ProcessBatch {},
     SetUnreachablePoint { point: N::Point },
+    RestoreBackoffs { backoffs: Vec<Backoff<N>> },
     SetLimits { values: Box<RuntimeLimits<N::Topic>> },
     SetDirect { peer: N::Peer, direct: bool },
     Block { peer: N::Peer, ms: Milliseconds },
@@ -74,6 +75,15 @@ pub(super) struct Make<N: Recordable> {
     pub(super) topics: Vec<N::Topic>,
     pub(super) initial_points: Vec<N::Point>,
     pub(super) batching_interval: Option<Milliseconds>,
+}
+
+/// A backoff that a former process left.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, bound = "")]
+pub(super) struct Backoff<N: Recordable> {
+    pub(super) topic: N::Topic,
+    pub(super) peer: N::Peer,
+    pub(super) ms: Milliseconds,
 }
 
 /// An input of the p2p layer.

@@ -14,13 +14,13 @@ use derive_where::derive_where;
 
 use super::{
     Recordable,
-    line::{AppInput, Make, Milliseconds, Op, PeerInput, PeerMessage, write},
+    line::{AppInput, Backoff, Make, Milliseconds, Op, PeerInput, PeerMessage, write},
 };
 use crate::{
     input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
     network::hooks::Hooks,
-    protocol::{NodeOptions, Timestamp},
+    protocol::{NodeOptions, RemainingBackoff, Timestamp},
 };
 
 /// The most lines that wait for the writer. It may be writing as many.
@@ -127,6 +127,14 @@ impl<N: Recordable> InputRecorder<N> for FileRecorder<N> {
 
     fn record(&self, now: &dyn Fn() -> Timestamp, input: RecordedInput<'_, N>) {
         self.queue.push(now, |network| match input {
+            RecordedInput::RestoreBackoffs(backoffs) => {
+                let backoff = |RemainingBackoff { topic, peer, remaining }: &RemainingBackoff<N>| Backoff {
+                    topic: topic.clone(),
+                    peer: peer.clone(),
+                    ms: Milliseconds(*remaining),
+                };
+                Op::RestoreBackoffs { backoffs: backoffs.iter().map(backoff).collect() }
+            }
             RecordedInput::Connection(input) => {
                 Op::P2pInput { input: PeerInput::new(input.clone(), network) }
             }

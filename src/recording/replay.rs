@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::{
     Mistake, Recordable,
-    line::{AppInput, Connection, Milliseconds, Op, PeerInput, PeerMessage, output, read},
+    line::{AppInput, Backoff, Connection, Milliseconds, Op, PeerInput, PeerMessage, output, read},
 };
 use crate::{
     limits::Limits,
     network::{ConnectionInfo, P2pInput, PeerKind, PxPeer},
-    protocol::{Event, Node, NodeOptions, NodeOutputs, Timestamp, ValidationMode, View},
+    protocol::{Event, Node, NodeOptions, NodeOutputs, RemainingBackoff, Timestamp, ValidationMode, View},
 };
 
 /// A node that performs the lines of a recording.
@@ -132,6 +132,14 @@ impl<N: Recordable> Replay<N> {
             Op::CheckUnknownMessages {} => json!(node.check_parked(now)),
             Op::ProcessBatch {} => json!(node.process_batch(now)),
             Op::SetUnreachablePoint { point } => json!(node.set_unreachable_point(point)),
+            Op::RestoreBackoffs { backoffs } => {
+                let backoff = |Backoff { topic, peer, ms: Milliseconds(remaining) }| RemainingBackoff {
+                    topic,
+                    peer,
+                    remaining,
+                };
+                json!(node.restore_backoffs(&backoffs.into_iter().map(backoff).collect::<Vec<_>>(), now))
+            }
             Op::SetLimits { values } => {
                 let set = node.set_limits(*values, now);
                 json!(set.map_err(|error| Mistake::new(self.line, "op.values", error))?)

@@ -33,7 +33,7 @@ use crate::{
     admission::{Admission, CreditOwner, totals::Totals},
     clock::{Clock, SystemClock},
     directory::{Directory, limits::CurrentLimits},
-    input_recorder::InputRecorder,
+    input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
     metrics::{Metrics, RecorderSource, TimedQueue, TopicLabels},
     network::{
@@ -45,6 +45,7 @@ use crate::{
         publication::PublishReports, publish_room::PublishRoom, shared_room::SharedRoom,
     },
     protocol::{
+        backoff::RemainingBackoff,
         event::Event,
         exchange::command::ValidationMode,
         options::NodeOptions,
@@ -72,6 +73,7 @@ pub struct WorkerBuilder<N: Network> {
     network: N,
     limits: Limits<N::Topic>,
     options: NodeOptions<N>,
+    backoffs: Vec<RemainingBackoff<N>>,
     arbiters: Arbiters,
     clock: Option<Arc<dyn Clock>>,
     manual: bool,
@@ -101,6 +103,7 @@ impl<N: Network> WorkerBuilder<N> {
             network,
             limits,
             options: NodeOptions { seed: rand::random(), ..NodeOptions::default() },
+            backoffs: Vec::new(),
             arbiters: Arbiters::Spawn(cores),
             clock: None,
             manual: false,
@@ -118,6 +121,14 @@ impl<N: Network> WorkerBuilder<N> {
     /// has none.
     pub fn self_peer(mut self, peer: N::Peer) -> Self {
         self.options.self_peer = Some(peer);
+        self
+    }
+
+    /// Takes over the backoffs that a former process of this node left
+    /// ([`Worker::shutdown_with_backoffs`]), less the time since then. Their peers are grafted at the second heartbeat after they
+    /// end; a GRAFT before would cost this node score (P7). What exceeds the bounds of all backoffs is dropped and counted.
+    pub fn initial_backoffs(mut self, backoffs: impl IntoIterator<Item = RemainingBackoff<N>>) -> Self {
+        self.backoffs = backoffs.into_iter().collect();
         self
     }
 
@@ -221,9 +232,10 @@ impl<N: Network> WorkerBuilder<N> {
     ///
     /// # Errors
     /// A thread can't be started.
-    pub fn start(self, topics: impl IntoIterator<Item = N::Topic>) -> Result<Started<N>, StartError> {
+    pub fn start(mut self, topics: impl IntoIterator<Item = N::Topic>) -> Result<Started<N>, StartError> {
         let (pool, own_threads) = Pool::new(&self.arbiters)?;
         let (options, manual) = (self.options.clone(), self.manual);
+        let backoffs = std::mem::take(&mut self.backoffs);
         let shared = Arc::new(self.into_shared(pool.len()));
         if let Some(recorder) = &shared.input_recorder {
             let limits = shared.limits.load();
@@ -231,7 +243,10 @@ impl<N: Network> WorkerBuilder<N> {
             // Without its start the recorder may record nothing; the engine runs.
             let _ = shared.network.contain(Hook::InputRecorder, start);
         }
-        start_actors(&shared, &pool, &options, manual);
+        if !backoffs.is_empty() {
+            shared.record(RecordedInput::RestoreBackoffs(&backoffs));
+        }
+        start_actors(&shared, &pool, &options, &backoffs, manual);
         let lifetime = Arc::new(Lifetime::new(&shared, pool.arbiter(0), own_threads));
         let worker = Worker { shared: Arc::clone(&shared), lifetime: Arc::clone(&lifetime) };
         for topic in topics {
@@ -317,7 +332,13 @@ impl<N: Network> WorkerBuilder<N> {
 }
 
 /// Starts supervisor, router and heartbeat on the first arbiter, and the actor that runs topics on each.
-fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: &Pool, options: &NodeOptions<N>, manual: bool) {
+fn start_actors<N: Network>(
+    shared: &Arc<Shared<N>>,
+    pool: &Pool,
+    options: &NodeOptions<N>,
+    backoffs: &[RemainingBackoff<N>],
+    manual: bool,
+) {
     let first = pool.arbiter(0);
     start_watched(first, shared, EngineError::RouterPanicked, RouterActor::new);
     for (arbiter, mailbox) in shared.mailboxes.iter().enumerate() {
@@ -325,7 +346,9 @@ fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: &Pool, options: &Node
         let make = |shared| ArbiterActor::new(shared, mailbox);
         start_watched(pool.arbiter(arbiter), shared, EngineError::ArbiterPanicked, make);
     }
-    let peers = Peers::new(shared.network.clone(), shared.limits.load_full(), shared.totals.clone(), options);
+    let mut peers =
+        Peers::new(shared.network.clone(), shared.limits.load_full(), shared.totals.clone(), options);
+    peers.restore_backoffs(backoffs, shared.now());
     let make = move |shared| SupervisorActor::new(shared, peers, manual);
     start_watched(first, shared, EngineError::SupervisorPanicked, make);
     if !manual {

@@ -14,7 +14,7 @@ use crate::{
         supervisor::{actor::SupervisorActor, messages::SupervisorItem},
     },
     network::Network,
-    protocol::peers::Peers,
+    protocol::{backoff::RemainingBackoff, peers::Peers},
     timestamp::Timestamp,
 };
 
@@ -45,10 +45,36 @@ impl<N: Network> Worker<N> {
         self.end(Leave::Nothing).await;
     }
 
+    /// Stops the engine as [`shutdown`](Self::shutdown), and returns the backoffs that it has then, those of the leaves
+    /// included: for [`initial_backoffs`](crate::WorkerBuilder::initial_backoffs) of an engine that starts again with the same
+    /// identity.
+    ///
+    /// Cancellation safe, as [`shutdown`](Self::shutdown).
+    ///
+    /// # Errors
+    /// The engine had ended or was shutting down before, or did not answer within `bounds.shutdown_deadline`.
+    pub async fn shutdown_with_backoffs(&self) -> Result<Vec<RemainingBackoff<N>>, EngineStopped> {
+        let is_first = !self.shared.closing.swap(true, Ordering::AcqRel);
+        let answer = is_first.then(|| {
+            let ((reply, answer), worker) = (oneshot::channel(), self.clone());
+            self.lifetime.begin_shutdown(Leave::All, async move {
+                // The reply fails if the caller was cancelled.
+                drop(worker.remaining_backoffs().await.map(|backoffs| reply.send(backoffs)));
+            });
+            answer
+        });
+        self.ended().await;
+        answer.ok_or(EngineStopped)?.await.map_err(|_| EngineStopped)
+    }
+
     async fn end(&self, leave: Leave) {
         if !self.shared.closing.swap(true, Ordering::AcqRel) {
-            self.lifetime.begin_shutdown(leave);
+            self.lifetime.begin_shutdown(leave, std::future::ready(()));
         }
+        self.ended().await;
+    }
+
+    async fn ended(&self) {
         // A failure is the business of those who call `wait_for_end`.
         let _ = self.wait_for_end().await;
         self.lifetime.join().await;
@@ -87,8 +113,9 @@ impl<N: Network> Lifetime<N> {
         Self { shared: Arc::clone(shared), first: first.clone(), own: Mutex::new(own), joined }
     }
 
-    /// Runs the shutdown on the first arbiter, which does not depend on the caller's future.
-    fn begin_shutdown(&self, leave: Leave) {
+    /// Runs the shutdown on the first arbiter, which does not depend on the caller's future. `last` runs when all is handled,
+    /// before the engine ends.
+    fn begin_shutdown(&self, leave: Leave, last: impl Future<Output = ()> + Send + 'static) {
         let shared = Arc::clone(&self.shared);
         // If the arbiter has stopped, the engine has ended already.
         self.first.spawn(async move {
@@ -98,6 +125,7 @@ impl<N: Network> Lifetime<N> {
             // The streams end after the deadline too.
             let deadline = shared.limits.load().bounds.shutdown_deadline;
             let _ = tokio::time::timeout(deadline, shared.settled()).await;
+            let _ = tokio::time::timeout(deadline, last).await;
             shared.finish(Ok(()));
         });
     }

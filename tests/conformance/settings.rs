@@ -1,10 +1,13 @@
 //! This test records an engine whose settings change while it runs, and replays the recording on a `Node`: both must reach
 //! the same state, to the last bit of each score, and emit as many outputs.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use actix_gossipsub::{
+    Clock, Limits, LimitsConfig, ManualClock, P2pInput, P2pMessage, Worker,
     limits::{PatternOverrides, PatternScore, TopicOverrides, TopicScoreLimits},
+    plain::PlainNetwork,
+    protocol::RemainingBackoff,
     recording::FileRecorder,
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -84,4 +87,39 @@ fn an_engine_whose_settings_change_is_replayed_to_the_same_state_and_outputs() {
         assert!(outputs().any(|output| output["type"] == kind), "no {kind}");
     }
     assert!(outputs().any(|output| output["origin"] == json!("direct")));
+}
+
+/// The backoffs that an engine starts with are recorded: the replay has the same, and takes the same time to graft.
+#[test]
+fn an_engine_that_takes_over_backoffs_is_replayed_to_the_same_state() {
+    let file = temporary("restored_backoffs.jsonl");
+    let state = run(async {
+        let recorder = FileRecorder::create(&file).unwrap();
+        let limits = Limits::try_from(LimitsConfig::default()).unwrap();
+        let clock = Arc::new(ManualClock::new());
+        let backoffs = (0..5).map(|peer| RemainingBackoff {
+            topic: "a".to_owned(),
+            peer,
+            remaining: Duration::from_millis(1_500 * peer + 1),
+        });
+        let builder =
+            Worker::builder(PlainNetwork::new(), limits).manual().seed(3).initial_backoffs(backoffs);
+        let recorded = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>).input_recorder(recorder.clone());
+        let worker = recorded.start(["a".to_owned()]).unwrap().worker;
+        for peer in 0..5 {
+            worker.p2p_input(P2pInput::connected(peer)).unwrap();
+            worker.p2p_input(P2pInput::message(peer, P2pMessage::subscribe("a".to_owned()))).unwrap();
+            worker.settle().await;
+        }
+        for _ in 0..5 {
+            clock.advance(Duration::from_secs(1));
+            worker.tick().await;
+        }
+        let view = worker.state().await.unwrap();
+        assert_eq!(view.mesh["a"].len(), 3, "{:?}", view.backoff);
+        assert_eq!(recorder.finish().unwrap().lost, 0);
+        worker.shutdown_for_restart().await;
+        text_of(view)
+    });
+    assert_eq!(replayed(&fs::read_to_string(&file).unwrap()).unwrap().state, state);
 }

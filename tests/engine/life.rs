@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    Clock, EngineStopped, ManualClock, Refused, Worker, WorkerBuilder, plain::PlainNetwork,
-    protocol::Footprint,
+    Clock, EngineStopped, ManualClock, Refused, Worker, WorkerBuilder,
+    plain::PlainNetwork,
+    protocol::{Footprint, RemainingBackoff},
 };
 
 use testkit::wait::until;
@@ -111,6 +112,46 @@ fn a_shutdown_for_a_restart_sends_nothing_to_the_peers() {
         assert_eq!(sent_to(&outputs, 1, "a"), ["subscribe"]);
         assert!(engine.app.recv().await.is_none());
         assert_eq!(engine.worker.wait_for_end().await, Ok(()));
+    });
+}
+
+/// The backoffs of a leave go to the next process, which grafts nobody before they end.
+#[test]
+fn an_engine_takes_over_the_backoffs_of_a_former_one() {
+    run(async {
+        let interval = limits().heartbeat_interval;
+        let clock = Arc::new(ManualClock::default());
+        let builder = || manual(PlainNetwork::new(), limits()).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let engine = start(builder(), &["a"]);
+        for input in [connect(1), subscribe(1, "a"), graft(1, "a")] {
+            engine.worker.p2p_input(input).expect("the input is accepted");
+        }
+        engine.worker.settle().await;
+        let left = engine.worker.shutdown_with_backoffs().await.expect("the engine runs");
+        let remaining = limits().unsubscribe_backoff;
+        assert_eq!(left, [RemainingBackoff { topic: "a".to_owned(), peer: 1, remaining }]);
+        assert_eq!(engine.worker.shutdown_with_backoffs().await, Err(EngineStopped));
+
+        let mut engine = start(builder().initial_backoffs(left.clone()), &["a"]);
+        assert_eq!(engine.worker.remaining_backoffs().await, Ok(left));
+        for input in [connect(1), subscribe(1, "a")] {
+            engine.worker.p2p_input(input).expect("the input is accepted");
+        }
+        let mut heartbeats = 0;
+        while engine.worker.mesh_of(&"a".to_owned()).await == Ok(Some(Vec::new())) {
+            assert!(heartbeats < 1_000, "the peer is not grafted");
+            clock.advance(interval);
+            engine.worker.tick().await;
+            heartbeats += 1;
+        }
+        // The backoff ends at a heartbeat, and the next one grafts.
+        assert_eq!(interval * heartbeats, remaining + interval);
+        engine.worker.shutdown_for_restart().await;
+        let mut outputs = Vec::new();
+        while let Some(output) = engine.p2p.recv().await {
+            outputs.push(output);
+        }
+        assert_eq!(sent_to(&outputs, 1, "a"), ["subscribe", "graft"]);
     });
 }
 

@@ -1,6 +1,6 @@
 //! The flags that stand for keys of a configuration file.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use actix_gossipsub::libp2p::TopicName;
 use clap::{Args, value_parser};
@@ -10,7 +10,7 @@ use toml::Value;
 
 use super::{
     limits::Preset,
-    settings::{Addresses, KeyKind, LogFormat, Signing},
+    settings::{Addresses, KeyKind, LogFormat, OnStop, Signing},
 };
 use crate::cli::status_server;
 
@@ -39,6 +39,11 @@ pub struct ConfigArguments {
     /// Type of a key that is created [default: ed25519] [key: identity.key_type]
     #[arg(long, value_enum, value_name = "TYPE")]
     key_type: Option<KeyKind>,
+    /// Directory for what the node needs to be the same peer after a restart: key (unless --key names one), known peers,
+    /// backoffs; created if there is none, and used by one process at a time [default: none, nothing is stored]
+    /// [key: identity.data_dir]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// Address to listen on; may be repeated [default: /ip4/127.0.0.1/tcp/0] [key: network.listen]
     #[arg(long, value_name = "MULTIADDR", value_parser = address)]
     listen: Vec<Multiaddr>,
@@ -51,6 +56,10 @@ pub struct ConfigArguments {
     /// Signature policy of all topics [default: strict] [key: network.signing]
     #[arg(long, value_enum)]
     signing: Option<Signing>,
+    /// What the node does with its topics when it is stopped (SIGTERM, SIGINT, --seconds) [default: leave]
+    /// [key: network.on_stop]
+    #[arg(long, value_enum, value_name = "HOW")]
+    on_stop: Option<OnStop>,
     /// Which addresses are dialled that peers report or recommend; those of --dial always are [default: global]
     /// [key: network.addresses]
     #[arg(long, value_enum)]
@@ -65,6 +74,10 @@ pub struct ConfigArguments {
     /// What is logged, in the syntax of RUST_LOG [default: RUST_LOG, or else warn] [key: log.filter]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
+    /// Time between two lines of the log with the state of the node, such as 60s or 5m; 0: none [default: 60s]
+    /// [key: log.status_interval]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    status_interval: Option<Duration>,
     /// Sets any key of the file; may be repeated [default: none] [key: the one that is named]
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     set: Vec<(String, String)>,
@@ -90,20 +103,25 @@ impl ConfigArguments {
     /// The other flags that were given.
     pub fn overrides(&self) -> Vec<Override> {
         let heartbeat = self.heartbeat_ms.map(|ms| format!("{ms}ms"));
+        let status_interval =
+            self.status_interval.map(|interval| humantime::format_duration(interval).to_string());
         let values = [
             ("--preset", "limits.preset", value(&self.preset)),
             ("--limits", "limits.file", value(&self.limits)),
             ("--heartbeat-ms", "limits.heartbeat_interval", value(&heartbeat)),
             ("--key", "identity.key", value(&self.key)),
             ("--key-type", "identity.key_type", value(&self.key_type)),
+            ("--data-dir", "identity.data_dir", value(&self.data_dir)),
             ("--listen", "network.listen", list(&self.listen)),
             ("--dial", "network.dial", list(&self.dial)),
             ("--topic", "topics.join", list(&self.topic)),
             ("--signing", "network.signing", value(&self.signing)),
+            ("--on-stop", "network.on_stop", value(&self.on_stop)),
             ("--addresses", "network.addresses", value(&self.addresses)),
             ("--http", "http.listen", value(&self.http)),
             ("--log-format", "log.format", value(&self.log_format)),
             ("--log", "log.filter", value(&self.log)),
+            ("--status-interval", "log.status_interval", value(&status_interval)),
         ];
         values
             .into_iter()
@@ -134,6 +152,14 @@ fn address(text: &str) -> Result<Multiaddr, String> {
 
 fn topic(text: &str) -> Result<TopicName, String> {
     if text.is_empty() { Err("the name of a topic can't be empty".to_owned()) } else { Ok(text.into()) }
+}
+
+/// A number alone means seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    humantime::parse_duration(text).map_err(|error| format!("{error}: write it like 60s or 5m"))
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

@@ -1,6 +1,6 @@
 //! The values of a configuration file, except the limits: names, types and defaults.
 
-use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use actix_gossipsub::libp2p::{AddressFilter, TopicName, TransportConfig, WireLimits};
 use clap::ValueEnum;
@@ -13,6 +13,9 @@ pub const SECTIONS: [&str; 7] = ["identity", "network", "topics", "limits", "htt
 /// The limits that a frame may have, in bytes: from twice the control that one carries, to half of what one connection gets
 /// of the memory of all.
 const FRAMES: RangeInclusive<usize> = (32 << 10)..=(4 << 20);
+
+/// Shortest time between two status lines.
+const MIN_STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The sections without `limits`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -55,7 +58,13 @@ impl Sections {
             value: format!("a topic of {} bytes", topic.as_str().len()),
             rule: format!("have names of 1 to {longest} bytes"),
         });
-        unfit.chain(unusable).collect()
+        let interval = self.log.status_interval;
+        let short = (interval < MIN_STATUS_INTERVAL && !interval.is_zero()).then(|| Violation {
+            key: "log.status_interval",
+            value: humantime::format_duration(interval).to_string(),
+            rule: "be 0s (no status lines), or at least 1s".to_owned(),
+        });
+        unfit.chain(unusable).chain(short).collect()
     }
 }
 
@@ -66,6 +75,8 @@ pub struct Identity {
     pub key: Option<PathBuf>,
     /// The type of a key that is created.
     pub key_type: KeyKind,
+    /// What the node stores for its next start. Without a directory it stores nothing.
+    pub data_dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
@@ -88,6 +99,7 @@ pub struct Network {
     pub signing: Signing,
     /// Whether peers that speak floodsub only are served.
     pub floodsub: bool,
+    pub on_stop: OnStop,
     /// The largest frame that is written, in bytes.
     pub max_frame_out: usize,
     /// The largest frame that is read, in bytes.
@@ -103,6 +115,7 @@ impl Default for Network {
             addresses: Addresses::default(),
             signing: Signing::default(),
             floodsub: false,
+            on_stop: OnStop::default(),
             max_frame_out: wire.max_frame_out,
             max_frame_in: wire.max_frame_in,
         }
@@ -141,6 +154,16 @@ pub enum Signing {
     None,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStop {
+    /// Leave the topics: peers graft this node again only after their unsubscribe backoff, 10 s by default
+    #[default]
+    Leave,
+    /// Close the connections alone: a node that starts again with the same key is back in the meshes at once
+    Restart,
+}
+
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Addresses {
@@ -166,12 +189,21 @@ pub struct Http {
     pub listen: Option<SocketAddr>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// As in RUST_LOG, which is used if this is missing.
     pub filter: Option<String>,
     pub format: LogFormat,
+    /// Time between two status lines; zero: none are written.
+    #[serde(with = "humantime_serde")]
+    pub status_interval: Duration,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: None, format: LogFormat::default(), status_interval: Duration::from_secs(60) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]

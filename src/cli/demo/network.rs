@@ -9,7 +9,10 @@ use std::{
 };
 
 use actix::Arbiter;
-use actix_gossipsub::{Page, libp2p::TopicName};
+use actix_gossipsub::{
+    Page, Worker,
+    libp2p::{Libp2pNetwork, TopicName},
+};
 use futures::future::join_all;
 use libp2p::PeerId;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
@@ -34,8 +37,6 @@ const MESH_TIMEOUT: Duration = Duration::from_secs(30);
 const MESH_POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Time limit for a query, so that an overloaded node does not block the display.
 const QUERY_TIMEOUT: Duration = Duration::from_millis(500);
-/// A mesh of this size is complete: D_low of the default limits.
-const COMPLETE_MESH: usize = 5;
 /// Peers that each node dials, if there are enough nodes.
 const DIALS: usize = 3;
 
@@ -45,8 +46,8 @@ pub struct DemoNetwork {
     status_server: StatusServer,
     nodes: Vec<DemoNode>,
     arbiters: Vec<Arbiter>,
-    /// The number of connections of each node.
-    degrees: Vec<usize>,
+    /// The nodes with which each node is connected.
+    neighbours: Vec<Vec<usize>>,
     topics: usize,
     /// The size of the mesh of each topic at each node, as of the last query of the node.
     mesh_sizes: Vec<Vec<usize>>,
@@ -84,7 +85,7 @@ impl DemoNetwork {
             status_server,
             nodes,
             arbiters,
-            degrees: degrees(count, &dials),
+            neighbours: neighbours(count, &dials),
             topics,
             mesh_sizes: vec![vec![0; topics]; count],
             next: 0,
@@ -113,11 +114,41 @@ impl DemoNetwork {
     }
 
     fn has_formed(&self) -> bool {
-        let formed = |(degree, sizes): (&usize, &Vec<usize>)| {
-            let wanted = COMPLETE_MESH.min(*degree);
-            sizes.iter().all(|size| *size >= wanted)
+        (0..self.nodes.len()).all(|node| {
+            let least = self.least_mesh_size(node);
+            self.mesh_sizes[node].iter().all(|size| *size >= least)
+        })
+    }
+
+    /// The size that each mesh of a node reaches: D_low, or all its peers if it has fewer. A peer with more connections than
+    /// D_high may remove the node from its mesh.
+    fn least_mesh_size(&self, node: usize) -> usize {
+        let limits = self.nodes[node].worker.limits();
+        let peers = self.neighbours[node].iter();
+        peers
+            .filter(|peer| self.neighbours[**peer].len() <= limits.degree_high)
+            .count()
+            .min(limits.degree_low)
+    }
+
+    /// The number of meshes: one for each topic of each node.
+    pub fn meshes(&self) -> usize {
+        self.mesh_sizes.iter().map(Vec::len).sum()
+    }
+
+    /// The number of meshes that are too small or too large, as of the last query of each node.
+    pub fn meshes_outside_bounds(&self) -> usize {
+        let most = self.nodes[0].worker.limits().degree_high;
+        let outside = |(node, sizes): (usize, &Vec<usize>)| {
+            let least = self.least_mesh_size(node);
+            sizes.iter().filter(|size| !(least..=most).contains(*size)).count()
         };
-        self.degrees.iter().zip(&self.mesh_sizes).all(formed)
+        self.mesh_sizes.iter().enumerate().map(outside).sum()
+    }
+
+    /// The engines of all nodes.
+    pub fn workers(&self) -> impl Iterator<Item = &Worker<Libp2pNetwork>> {
+        self.nodes.iter().map(|node| &node.worker)
     }
 
     /// Queries the meshes of one node, round-robin, because a query takes time of the node.
@@ -149,7 +180,7 @@ impl DemoNetwork {
 
     /// The number of connections between the nodes.
     pub fn connections(&self) -> usize {
-        self.degrees.iter().sum::<usize>() / 2
+        self.neighbours.iter().map(Vec::len).sum::<usize>() / 2
     }
 
     /// The mean mesh size of a topic over all nodes.
@@ -220,14 +251,14 @@ fn dials(nodes: usize, seed: u64) -> Vec<(usize, usize)> {
     dials
 }
 
-/// The number of connections of each node.
-fn degrees(nodes: usize, dials: &[(usize, usize)]) -> Vec<usize> {
-    let mut degrees = vec![0; nodes];
+/// The nodes with which each node is connected.
+fn neighbours(nodes: usize, dials: &[(usize, usize)]) -> Vec<Vec<usize>> {
+    let mut neighbours = vec![Vec::new(); nodes];
     for (from, to) in dials {
-        degrees[*from] += 1;
-        degrees[*to] += 1;
+        neighbours[*from].push(*to);
+        neighbours[*to].push(*from);
     }
-    degrees
+    neighbours
 }
 
 #[cfg(test)]
@@ -249,7 +280,7 @@ mod tests {
             assert_eq!(reached.len(), nodes);
             let pairs: BTreeSet<_> = dials.iter().map(|(a, b)| (a.min(b), a.max(b))).collect();
             assert_eq!(pairs.len(), dials.len());
-            assert_eq!(degrees(nodes, &dials).iter().sum::<usize>(), 2 * dials.len());
+            assert_eq!(neighbours(nodes, &dials).iter().map(Vec::len).sum::<usize>(), 2 * dials.len());
         }
         assert_eq!(dials(20, 7), dials(20, 7));
         assert_ne!(dials(20, 7), dials(20, 8));

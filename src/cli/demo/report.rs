@@ -1,4 +1,4 @@
-//! The output of the demonstration: a progress line on a terminal, lines of text elsewhere, or JSON; at the end a table
+//! The output of the demonstration: a progress bar on a terminal, lines of text elsewhere, or JSON; at the end a table
 //! by topic. Scripts and tests parse the JSON: its events and fields are stable.
 
 use std::{
@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::{
     Arguments,
+    checks::Check,
     deliveries::{DeliveryLog, MissingDelivery, Totals},
     network::DemoNetwork,
     publisher,
@@ -32,13 +33,13 @@ pub struct Report {
     printer: Printer,
     arguments: Arguments,
     log: Arc<DeliveryLog>,
-    /// The progress line, if standard error is a terminal.
+    /// The progress bar, if standard error is a terminal.
     bar: Option<ProgressBar>,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum Line {
+enum Line<'a> {
     Started {
         nodes: usize,
         topics: usize,
@@ -52,6 +53,7 @@ enum Line {
     Summary {
         #[serde(flatten)]
         numbers: Numbers,
+        checks: &'a [Check],
         ok: bool,
     },
 }
@@ -96,6 +98,7 @@ impl Report {
             let bar = ProgressBar::new_spinner();
             bar.enable_steady_tick(Duration::from_millis(100));
             bar.set_message(format!("{} nodes form their meshes", arguments.nodes));
+            bar.tick();
             bar
         });
         Self { printer, arguments, log, bar }
@@ -112,6 +115,12 @@ impl Report {
     /// Prints the network once its meshes have formed.
     pub fn started(&self, network: &DemoNetwork) {
         let Arguments { nodes, topics, rate, seconds, seed, json: as_json, .. } = self.arguments;
+        if let Some(bar) = &self.bar {
+            // Each message is delivered at all nodes but the one that published it.
+            bar.set_length(self.arguments.messages() * (nodes as u64 - 1));
+            bar.set_style(bar_style());
+            bar.set_message("publishing");
+        }
         let (connections, formed_ms) = (network.connections(), millis(network.formation_time));
         if as_json {
             let line = Line::Started { nodes, topics, rate, seconds, seed, connections, formed_ms };
@@ -125,7 +134,7 @@ impl Report {
         ));
     }
 
-    /// Prints or updates the progress line.
+    /// Prints a line or updates the progress bar.
     pub fn progress(&self, network: &DemoNetwork) {
         let (totals, time) = (self.log.totals(), self.log.elapsed());
         let numbers = Numbers::new(time, &totals, network.mean_mesh_degree());
@@ -138,7 +147,10 @@ impl Report {
              p99 {p99_ms:.2} ms, mesh {mesh_degree:.1}"
         );
         match &self.bar {
-            Some(bar) => bar.set_message(line),
+            Some(bar) => {
+                bar.set_position(delivered);
+                bar.set_message(line);
+            }
             None => self.text(line),
         }
     }
@@ -152,10 +164,14 @@ impl Report {
             return self.printer.last_line(summary.to_string());
         }
         let numbers = Numbers::new(self.log.elapsed(), &summary.totals, summary.mesh_degree);
-        self.printer.last_line(json(&Line::Summary { numbers, ok: summary.is_complete() }));
+        self.printer.last_line(json(&Line::Summary {
+            numbers,
+            checks: &summary.checks,
+            ok: summary.is_ok(),
+        }));
     }
 
-    /// Prints a line above the progress line.
+    /// Prints a line above the progress bar.
     fn text(&self, text: String) {
         match &self.bar {
             Some(bar) => bar.println(text),
@@ -172,6 +188,7 @@ pub struct Summary {
     /// Topics without a row.
     omitted: usize,
     missing: Vec<MissingDelivery>,
+    checks: Vec<Check>,
 }
 
 struct Row {
@@ -181,7 +198,15 @@ struct Row {
 }
 
 impl Summary {
-    pub fn new(log: &DeliveryLog, network: &DemoNetwork, topics: usize) -> Self {
+    /// Takes the numbers, and checks the network.
+    pub async fn new(log: &DeliveryLog, network: &DemoNetwork, topics: usize) -> Self {
+        let totals = log.totals();
+        let checks = vec![
+            Check::deliveries(&totals),
+            Check::meshes(network),
+            Check::penalties(network),
+            Check::bounds(network, topics).await,
+        ];
         let row =
             |topic| Row { topic, totals: log.topic_totals(topic), mesh_degree: network.mesh_degree(topic) };
         let mut rows: Vec<_> = (0..topics).map(row).collect();
@@ -192,7 +217,8 @@ impl Summary {
             rows.truncate(MAX_ROWS / 2);
         }
         Self {
-            totals: log.totals(),
+            totals,
+            checks,
             mesh_degree: network.mean_mesh_degree(),
             omitted: topics - rows.len(),
             rows,
@@ -200,15 +226,15 @@ impl Summary {
         }
     }
 
-    /// Whether every subscriber received every message exactly once, and there was a message.
-    fn is_complete(&self) -> bool {
-        self.totals.missing() == 0 && self.totals.duplicates == 0 && self.totals.published > 0
+    /// Whether all checks passed.
+    fn is_ok(&self) -> bool {
+        self.checks.iter().all(|check| check.ok)
     }
 
     /// # Errors
-    /// Deliveries are missing or were repeated, or no message was published.
+    /// A check failed, such as that of the deliveries, or no message was published.
     pub fn check(&self) -> Result<(), Failure> {
-        if self.is_complete() {
+        if self.is_ok() {
             return Ok(());
         }
         if self.totals.published == 0 {
@@ -217,6 +243,10 @@ impl Summary {
             ));
         }
         let (missing, duplicates) = (self.totals.missing(), self.totals.duplicates);
+        if missing == 0 && duplicates == 0 {
+            let failed = self.checks.iter().filter(|check| !check.ok).map(|check| format!("\n  {check}"));
+            return Err(Failure::Incomplete(format!("a check failed{}", failed.collect::<String>())));
+        }
         let mut text = format!("{missing} deliveries are missing and {duplicates} are duplicates");
         for MissingDelivery { topic, message, node } in &self.missing {
             // Writing to a string can't fail.
@@ -255,10 +285,12 @@ impl fmt::Display for Summary {
             writeln!(f, "and {} topics with better numbers", self.omitted)?;
         }
         write_row(f, "all", &self.totals, self.mesh_degree)?;
-        if self.is_complete() {
-            write!(f, "Every subscriber got every message exactly once.")
-        } else {
-            write!(f, "NOT every subscriber got every message exactly once.")
+        writeln!(f, "checked:")?;
+        self.checks.iter().try_for_each(|check| writeln!(f, "  {check}"))?;
+        let failed = self.checks.iter().filter(|check| !check.ok).count();
+        match failed {
+            0 => write!(f, "All {} checks passed.", self.checks.len()),
+            _ => write!(f, "{failed} of {} checks FAILED.", self.checks.len()),
         }
     }
 }
@@ -283,4 +315,10 @@ fn write_row(f: &mut fmt::Formatter<'_>, name: &str, totals: &Totals, mesh_degre
 /// Milliseconds, exact to the microsecond.
 fn millis(time: Duration) -> f64 {
     time.as_micros() as f64 / 1000.0
+}
+
+fn bar_style() -> ProgressStyle {
+    // It fails only for a malformed template.
+    ProgressStyle::with_template("{elapsed_precise} {bar:20} {percent:>3} % {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    DropReason, FullMessage, P2pInput, P2pMessage,
+    FullMessage, P2pInput, P2pMessage,
     libp2p::{Event, Libp2pNetwork, NodeEvent, TopicName},
 };
 use libp2p::{PeerId, swarm::ListenError};
@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use super::{
     report::{Line, Report},
     running::Observer,
+    status::{Activity, is_normal},
 };
 use crate::cli::failure::with_causes;
 
@@ -42,16 +43,9 @@ pub fn log(event: &NodeEvent<'_>) {
         NodeEvent::IncomingFailed(address, error) => {
             tracing::warn!(%address, cause = with_causes(error), "the handshake with a peer that dialled us failed");
         }
-        // These drops are normal: a peer disconnects, has the message, speaks an older version of the protocol, or gets a
-        // later GRAFT or PRUNE instead.
-        NodeEvent::Gossipsub(Event::Dropped {
-            reason:
-                DropReason::Disconnected
-                | DropReason::IDontWant
-                | DropReason::Unsupported
-                | DropReason::Superseded,
-            ..
-        }) => tracing::debug!(?event, "output dropped"),
+        NodeEvent::Gossipsub(Event::Dropped { reason, .. }) if is_normal(*reason) => {
+            tracing::debug!(?event, "output dropped");
+        }
         NodeEvent::Gossipsub(Event::Dropped { .. }) => {
             tracing::warn!(?event, "outputs were not sent to a peer")
         }
@@ -82,12 +76,14 @@ pub struct EventReporter {
     pub subscribed: Arc<Notify>,
     /// Counts the messages.
     pub received: Arc<AtomicU64>,
+    pub activity: Activity,
     pub report: Report,
 }
 
 impl Observer for EventReporter {
     /// Reports an event, if it is one of those that are reported and the output has room.
     fn on_event(&mut self, event: &NodeEvent<'_>) {
+        self.activity.on_event(event);
         match *event {
             NodeEvent::Listening(address) => self.report.line(|| Line::listening(address, self.local_peer)),
             NodeEvent::Input(P2pInput::NewConnection { peer, .. }) => {

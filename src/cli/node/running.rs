@@ -1,6 +1,6 @@
 //! A running node: its engine, its swarm and the tasks around them, started and stopped in order.
 
-use std::{collections::BTreeMap, future::Future, path::Path, time::Duration};
+use std::{collections::BTreeMap, future::Future, path::Path, sync::Arc, time::Duration};
 
 use actix_gossipsub::{
     AppOutputs, FullMessage, Page, Started, Worker,
@@ -14,18 +14,21 @@ use super::{
     dialling::{DialFailures, is_own},
     events::log,
     recording::Trace,
+    redial::Redials,
+    state::{Changes, Former, Saver, Saving},
 };
 use crate::cli::{
     Failure,
-    config::{Configuration, Network, Signing},
+    config::{Configuration, Network, OnStop, Signing},
+    data_dir::DataDir,
     identity,
-    status_server::{Exporter, SharedIdentity, StatusServer},
+    status_server::{Described, Exporter, SharedIdentity, StatusServer},
 };
 
 /// Events about messages that the engine remembers for the status page.
 const MESSAGE_EVENTS: usize = 1024;
 /// Time limit for each part of the node to stop.
-const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The peers in the mesh of each topic.
 pub type Mesh = BTreeMap<String, Vec<String>>;
@@ -35,13 +38,17 @@ pub struct LocalNode {
     pub key: Keypair,
     pub peer: PeerId,
     pub network: Libp2pNetwork,
+    /// Locked as long as the node is there.
+    pub data: Option<Arc<DataDir>>,
 }
 
 impl LocalNode {
-    /// Reads or makes the key.
+    /// Locks the data directory, if there is one, and reads or makes the key.
     pub fn new(configuration: &Configuration) -> Result<Self, Failure> {
         let (identity, settings) = (&configuration.sections.identity, &configuration.sections.network);
-        let key = identity::load_or_create(identity.key.as_deref(), identity.key_type)?;
+        let data = identity.data_dir.as_deref().map(DataDir::open).transpose()?.map(Arc::new);
+        let file = identity.key.clone().or_else(|| data.as_ref().map(|data| data.key()));
+        let key = identity::load_or_create(file.as_deref(), identity.key_type)?;
         let peer = key.public().to_peer_id();
         let policy = match settings.signing {
             Signing::Strict => SignaturePolicy::StrictSign(Box::new(key.clone())),
@@ -53,7 +60,7 @@ impl LocalNode {
             .persistent_points(dialled.cloned())
             .default_backoff(configuration.limits.prune_backoff)
             .refuse_replays(configuration.limits.extensions.replay_check_authors);
-        Ok(Self { key, peer, network: network.build() })
+        Ok(Self { key, peer, network: network.build(), data })
     }
 }
 
@@ -72,6 +79,8 @@ pub struct RunningNode {
     swarm: JoinHandle<()>,
     deliveries: JoinHandle<()>,
     trace: Trace,
+    saving: Option<Saving>,
+    on_stop: OnStop,
     status_server: Option<StatusServer>,
 }
 
@@ -93,7 +102,11 @@ impl RunningNode {
         let builder = Worker::builder(local.network.clone(), configuration.limits.clone())
             .self_peer(local.peer)
             .max_topic_labels(sections.metrics.max_topic_labels);
-        let (mut builder, trace) = Trace::begin(trace, builder)?;
+        let (former, changes) = (Former::read(local), Changes::default());
+        let (mut builder, trace) = Trace::begin(trace, builder.initial_backoffs(former.backoffs))?;
+        if local.data.is_some() {
+            builder = changes.follow(builder);
+        }
         let http = sections.http.listen.map(|address| (address, Exporter::new()));
         if let Some((_, exporter)) = &http {
             builder = builder.recorder(exporter.recorder.clone()).message_events(MESSAGE_EVENTS);
@@ -101,11 +114,12 @@ impl RunningNode {
         let Started { worker, p2p, app } = builder.start(sections.topics.join.iter().cloned())?;
         cancel_with_engine(worker.clone(), shutdown.clone());
         let (mut failures, mut events) = (DialFailures::new(&sections.network.dial), observer.clone());
-        let identity = SharedIdentity::new(local.peer);
-        let described = identity.clone();
+        let (identity, redials) = (SharedIdentity::new(local.peer), Redials::default());
+        let (described, results) = (identity.clone(), redials.clone());
         let on_event = move |event: NodeEvent<'_>| {
             log(&event);
             described.on_event(&event);
+            results.on_event(&event);
             if let NodeEvent::DialFailed(_, error) = event {
                 failures.report(error, std::time::Instant::now());
             }
@@ -113,6 +127,8 @@ impl RunningNode {
         };
         let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, on_event);
         let mut running = Self {
+            saving: Saver::start(local, &worker, changes),
+            on_stop: sections.network.on_stop,
             worker,
             handle,
             swarm: actix::spawn(node),
@@ -123,8 +139,14 @@ impl RunningNode {
         let network = &sections.network;
         let (listening, dialling) =
             (running.listen(&network.listen).await, running.dial(local.peer, network).await);
+        let described = Described {
+            identity,
+            listens: !network.listen.is_empty(),
+            dials: !network.dial.is_empty() || !former.peers.is_empty(),
+        };
+        actix::spawn(redials.run(running.handle.clone(), former.peers));
         let serving = http.map_or(Ok(()), |(address, exporter)| {
-            let server = StatusServer::start(address, running.worker.clone(), &exporter, Some(identity))?;
+            let server = StatusServer::start(address, running.worker.clone(), &exporter, Some(described))?;
             running.status_server = Some(server);
             Ok(())
         });
@@ -168,14 +190,29 @@ impl RunningNode {
     /// # Errors
     /// The engine failed, or the recording can't be written.
     pub async fn stop(self) -> (Mesh, Result<(), Failure>) {
-        let Self { worker, handle, swarm, deliveries, trace, status_server } = self;
+        let Self { worker, handle, swarm, deliveries, trace, saving, on_stop, status_server } = self;
         // The server stops first, because the engine would answer its last queries with errors.
         if let Some(server) = status_server {
             let _ = timeout(STOP_TIMEOUT, server.stop()).await;
         }
         let mesh = mesh(&worker).await;
+        let saver = match saving {
+            Some(saving) => saving.end().await,
+            None => None,
+        };
         // The engine closes its output streams. The swarm's task sends their remaining items and ends.
-        worker.shutdown().await;
+        let backoffs = match on_stop {
+            OnStop::Leave => worker.shutdown_with_backoffs().await.ok(),
+            OnStop::Restart => {
+                let backoffs = timeout(STOP_TIMEOUT, worker.remaining_backoffs()).await;
+                worker.shutdown_for_restart().await;
+                backoffs.ok().and_then(Result::ok)
+            }
+        };
+        // Those of an engine that failed are unknown: the files stay as they are.
+        if let (Some((saver, peers)), Some(backoffs)) = (saver, backoffs) {
+            saver.save_last(peers, backoffs).await;
+        }
         for task in [deliveries, swarm] {
             // A task that exceeds the limit ends with the process.
             let _ = timeout(STOP_TIMEOUT, task).await;

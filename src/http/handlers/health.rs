@@ -9,6 +9,7 @@ use crate::{
     HeartbeatStatus, Page, Worker,
     http::{
         Displayable,
+        problem::Problem,
         responses::{Check, CheckStatus, Health, Status},
     },
 };
@@ -37,13 +38,15 @@ pub(super) async fn health<N: Displayable>(worker: Data<Worker<N>>) -> HttpRespo
     let start = Instant::now();
     let answer = with_timeout(worker.connections(Page::first(1))).await;
     let response_seconds = answer.is_ok().then(|| start.elapsed().as_secs_f64());
-    let engine = match &answer {
-        Ok(_) => check("engine", CheckStatus::Ok, "the supervisor answers"),
-        Err(problem) => check("engine", CheckStatus::Down, &problem.message),
-    };
     let [p2p, app] = ["p2p_stream", "app_stream"].map(|name| stream(&worker, name));
-    let checks =
-        vec![engine, heartbeat(&worker), p2p, app, inputs(&worker), topics(&worker.last_heartbeat())];
+    let checks = vec![
+        engine(&answer),
+        heartbeat(&worker),
+        p2p,
+        app,
+        inputs(&worker),
+        topics(&worker.last_heartbeat()),
+    ];
     let any = |status| checks.iter().any(|check| check.status == status);
     let status = match () {
         () if any(CheckStatus::Down) => Status::Down,
@@ -54,7 +57,15 @@ pub(super) async fn health<N: Displayable>(worker: Data<Worker<N>>) -> HttpRespo
     response().json(Health { status, checks, response_seconds })
 }
 
-fn heartbeat<N: Displayable>(worker: &Worker<N>) -> Check {
+/// `answer`: that of the supervisor to a query.
+pub(super) fn engine<T>(answer: &Result<T, Problem>) -> Check {
+    match answer {
+        Ok(_) => check("engine", CheckStatus::Ok, "the supervisor answers"),
+        Err(problem) => check("engine", CheckStatus::Down, &problem.message),
+    }
+}
+
+pub(super) fn heartbeat<N: Displayable>(worker: &Worker<N>) -> Check {
     let HeartbeatStatus { tick, started_at, manual, .. } = worker.last_heartbeat();
     let since = worker.now().saturating_since(started_at);
     let limits = worker.limits();

@@ -8,6 +8,7 @@ mod health;
 mod identity;
 mod page;
 mod peers;
+mod ready;
 mod settings;
 mod topics;
 
@@ -22,7 +23,7 @@ use tokio::time::timeout;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{OpenApiFactory, scope::scope};
 
-pub(super) use self::{engine::Render, identity::Describe};
+pub(super) use self::{engine::Render, identity::Describe, ready::ReadinessChecks};
 use super::{Displayable, endpoint::endpoint, problem::Problem, responses::Done};
 use crate::{EngineStopped, Worker};
 
@@ -40,6 +41,7 @@ pub(super) fn endpoints<N: Displayable>() -> impl HttpServiceFactory + OpenApiFa
         .service(endpoint(__path_openapi, openapi))
         .service(endpoint(engine::__path_metrics, engine::metrics))
         .service(endpoint(health::__path_health, health::health::<N>))
+        .service(endpoint(ready::__path_ready, ready::ready::<N>))
         .service(endpoint(identity::__path_identity, identity::identity))
         .service(endpoint(topics::__path_topics, topics::topics::<N>))
         .service(endpoint(topics::__path_subscribers, topics::subscribers::<N>))

@@ -6,6 +6,7 @@ mod blocking_pool;
 mod builder;
 mod decoding;
 mod fair_permits;
+mod known_peers;
 mod message_id;
 mod replay;
 mod subscription_filter;

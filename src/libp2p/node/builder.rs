@@ -19,6 +19,7 @@ use crate::{
         signature::policy::SignaturePolicy,
         swarm::builder::{TransportConfig, TransportError, swarm},
     },
+    protocol::RemainingBackoff,
 };
 
 /// How often [`Node::wait_for_mesh`] reads the mesh.
@@ -75,6 +76,7 @@ pub struct NodeBuilder {
     dial: Vec<Multiaddr>,
     /// The first address that can't be parsed, and why.
     bad_address: Option<String>,
+    backoffs: Vec<RemainingBackoff<Libp2pNetwork>>,
     engine: Box<EngineSettings>,
     observer: Box<dyn FnMut(NodeEvent<'_>) + Send>,
 }
@@ -131,6 +133,7 @@ impl Node {
             listen: Vec::new(),
             dial: Vec::new(),
             bad_address: None,
+            backoffs: Vec::new(),
             engine: Box::new(|builder| builder),
             observer: Box::new(|_| {}),
         }
@@ -201,6 +204,20 @@ impl Node {
         self.wait_for_driver().await;
     }
 
+    /// Ends the node as [`shutdown`](Self::shutdown) does, and returns the backoffs that it has then
+    /// ([`Worker::shutdown_with_backoffs`]). A node that starts again with the same key within some seconds takes them over by
+    /// [`initial_backoffs`](NodeBuilder::initial_backoffs).
+    ///
+    /// # Errors
+    /// The node had ended or was ending before, or its engine did not answer in time.
+    pub async fn shutdown_with_backoffs(
+        &self,
+    ) -> Result<Vec<RemainingBackoff<Libp2pNetwork>>, EngineStopped> {
+        let backoffs = self.worker.shutdown_with_backoffs().await;
+        self.wait_for_driver().await;
+        backoffs
+    }
+
     /// Ends the node as [`shutdown`](Self::shutdown) does, but leaves no topic ([`Worker::shutdown_for_restart`]): a node that
     /// starts again with the same key is back in the meshes of its peers within two heartbeats.
     pub async fn shutdown_for_restart(&self) {
@@ -269,6 +286,17 @@ impl NodeBuilder {
         self
     }
 
+    /// The backoffs that a former process with the same key left ([`Node::shutdown_with_backoffs`],
+    /// [`Worker::remaining_backoffs`]), less the time since then. The node sends no GRAFT before they end, which would cost it
+    /// score.
+    pub fn initial_backoffs(
+        mut self,
+        backoffs: impl IntoIterator<Item = RemainingBackoff<Libp2pNetwork>>,
+    ) -> Self {
+        self.backoffs.extend(backoffs);
+        self
+    }
+
     /// Further settings of the engine, such as its threads and its metrics recorder. Replaces earlier ones.
     pub fn engine(
         mut self,
@@ -309,7 +337,9 @@ impl NodeBuilder {
         limits.extensions.replay_check_authors = network.replay_check_authors();
         let limits = Limits::try_from(limits)?;
         let swarm = swarm(self.key, network.clone(), &self.transport)?;
-        let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id());
+        let engine = Worker::builder(network.clone(), limits)
+            .self_peer(*swarm.local_peer_id())
+            .initial_backoffs(self.backoffs);
         let Started { worker, p2p, app } = (self.engine)(engine).start(self.topics)?;
         let (task, handle) = NodeDriver::new(swarm, worker.clone(), p2p, self.observer);
         let (ended, driver) = watch::channel(());

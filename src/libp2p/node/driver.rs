@@ -168,6 +168,10 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
             Command::Dial(address, answer) => {
                 let _ = answer.send(self.swarm.dial(DialOpts::from(address)).map_err(Into::into));
             }
+            Command::DialPeer(peer, addresses, answer) => {
+                let opts = DialOpts::peer_id(peer).addresses(addresses).extend_addresses_through_behaviour();
+                let _ = answer.send(self.swarm.dial(opts.build()).map_err(Into::into));
+            }
             Command::Disconnect(peer, answer) => {
                 // An error means that the peer is not connected, as the owner wants it.
                 let _ = self.swarm.disconnect_peer_id(peer);

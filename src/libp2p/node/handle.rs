@@ -20,6 +20,7 @@ pub(super) enum Command {
     /// Answered with the first address when the listener has one.
     Listen(Multiaddr, oneshot::Sender<Result<Multiaddr, CommandError>>),
     Dial(Multiaddr, oneshot::Sender<Result<(), CommandError>>),
+    DialPeer(PeerId, Vec<Multiaddr>, oneshot::Sender<Result<(), CommandError>>),
     Disconnect(PeerId, oneshot::Sender<Result<(), CommandError>>),
     Block(PeerId, Duration, oneshot::Sender<Result<(), CommandError>>),
     /// Answered with whether the peer was blocked.
@@ -85,6 +86,18 @@ impl NodeHandle {
     /// The node has ended, or can't dial this address.
     pub async fn dial(&self, address: Multiaddr) -> Result<(), CommandError> {
         self.request(|answer| Command::Dial(address, answer)).await
+    }
+
+    /// Starts to dial `peer` at these addresses and at those that are known of it, unless it is connected or is being dialled:
+    /// that is an error [`DialError::DialPeerConditionFalse`]. A later failure is an event
+    /// [`NodeEvent::DialFailed`](crate::libp2p::NodeEvent::DialFailed).
+    ///
+    /// If the future is dropped after its first poll, the node may dial all the same.
+    ///
+    /// # Errors
+    /// The node has ended, or can't dial this peer.
+    pub async fn dial_peer(&self, peer: PeerId, addresses: Vec<Multiaddr>) -> Result<(), CommandError> {
+        self.request(|answer| Command::DialPeer(peer, addresses, answer)).await
     }
 
     /// Closes the connections to `peer`, if there are any.

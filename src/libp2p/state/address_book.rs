@@ -106,6 +106,22 @@ impl AddressBook {
         self.dialled.get(peer).cloned()
     }
 
+    /// The peers that we dialled and those that reported addresses of themselves, the latest first and at most `max`, with these
+    /// addresses. What others recommend is left out, unless we dialled it.
+    pub(in crate::libp2p) fn known_peers(&self, max: usize) -> Vec<(PeerId, Vec<Multiaddr>)> {
+        let dialled: Vec<_> = self.dialled.keys().copied().collect();
+        let reported: Vec<_> =
+            self.listen.keys().filter(|peer| self.dialled.get(peer).is_none()).copied().collect();
+        let peers = dialled.into_iter().rev().chain(reported.into_iter().rev()).take(max);
+        let addresses = |peer: &PeerId| {
+            let mut addresses: Vec<_> = self.dialled.get(peer).cloned().into_iter().collect();
+            let reported = self.listen.get(peer).into_iter().flatten();
+            addresses.extend(reported.filter(|address| Some(*address) != self.dialled.get(peer)).cloned());
+            addresses
+        };
+        peers.map(|peer| (peer, addresses(&peer))).collect()
+    }
+
     /// All addresses at which `peer` may be dialled, the most reliable first, and one that may not.
     pub(in crate::libp2p) fn addresses(
         &mut self,
@@ -242,6 +258,24 @@ mod tests {
         }
         assert!(book.dialled(&used).is_some() && book.dialled(&kept).is_some());
         assert_eq!(book.dialled(&other), None);
+    }
+
+    #[test]
+    fn known_peers_are_those_that_were_dialled_or_reported_themselves() {
+        let mut book = AddressBook::default();
+        let address = |port: usize| format!("/ip4/8.8.8.8/tcp/{port}").parse::<Multiaddr>().unwrap();
+        let key = Keypair::generate_ed25519();
+        let (recommended, record) = (key.public().to_peer_id(), other_record(&key));
+        assert_eq!(book.add_record(recommended, &record), PeerRecordOutcome::Stored);
+        let [first, second, reported] = std::array::from_fn(|_| PeerId::random());
+        book.add_dialled(first, address(1));
+        book.add_dialled(second, address(2));
+        book.add_listen(second, [address(2), address(3)], AddressFilter::Global);
+        book.add_listen(reported, [address(4)], AddressFilter::Global);
+        let known =
+            [(second, vec![address(2), address(3)]), (first, vec![address(1)]), (reported, vec![address(4)])];
+        assert_eq!(book.known_peers(10), known);
+        assert_eq!(book.known_peers(1), known[..1]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::Node;
 use crate::{
     limits::{InvalidLimits, Limits, RuntimeLimits},
     network::Network,
+    protocol::backoff::RemainingBackoff,
     timestamp::Timestamp,
 };
 
@@ -35,6 +36,13 @@ impl<N: Network> Node<N> {
         self.flush_delivery_counts(now);
         self.peers.set_direct(peer, direct);
         self.settle(now);
+    }
+
+    /// Takes over the backoffs that a former process of this node left: it grafts these peers again at the first heartbeat that
+    /// begins a heartbeat interval after the end of their backoff. Call it before the topics are joined. The bounds of all
+    /// backoffs apply, and each lasts at most as long as one of this node may.
+    pub fn restore_backoffs(&mut self, backoffs: &[RemainingBackoff<N>], now: Timestamp) {
+        self.peers.restore_backoffs(backoffs, now);
     }
 
     /// Asks the p2p layer to disconnect a peer, and to refuse its connections for `duration`.

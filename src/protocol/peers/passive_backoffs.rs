@@ -10,7 +10,7 @@ use crate::{
     limits::Limits,
     network::{Network, hooks::Hooks},
     protocol::{
-        backoff::Backoffs,
+        backoff::{Backoffs, RemainingBackoff},
         inspect::{footprint::Footprint, view::View},
     },
     timestamp::Timestamp,
@@ -64,13 +64,38 @@ impl<N: Network> PassiveBackoffs<N> {
         if let Some(entry) = self.topics.get_mut(topic) {
             entry.backoffs.set(peer, span, now);
         } else if self.topics.len() < limits.bounds.max_idle_topics {
-            let share = self.totals.share(Remembered::PassiveBackoffs);
-            let mut backoffs = Backoffs::new(limits.bounds.max_backoffs_per_topic, share);
+            let mut backoffs = self.empty(limits);
             backoffs.set(peer, span, now);
             self.insert(topic.clone(), backoffs, network);
         } else {
             self.names.count_evicted(1);
         }
+    }
+
+    /// Sets a backoff that a former process of this node left, of at most the longest time that a backoff of this node has. It
+    /// is not stored if there is no room for it.
+    pub(super) fn restore(
+        &mut self,
+        backoff: &RemainingBackoff<N>,
+        network: &Hooks<N>,
+        limits: &Limits<N::Topic>,
+        now: Timestamp,
+    ) {
+        let RemainingBackoff { topic, peer, remaining } = backoff;
+        let own = limits.prune_backoff.max(limits.unsubscribe_backoff);
+        let remaining = (*remaining).min(limits.bounds.max_remote_backoff.max(own));
+        if let Some(entry) = self.topics.get_mut(topic) {
+            entry.backoffs.restore(peer, remaining, now);
+        } else {
+            let mut backoffs = self.empty(limits);
+            backoffs.restore(peer, remaining, now);
+            self.insert(topic.clone(), backoffs, network);
+        }
+    }
+
+    fn empty(&self, limits: &Limits<N::Topic>) -> Backoffs<N::Peer> {
+        let share = self.totals.share(Remembered::PassiveBackoffs);
+        Backoffs::new(limits.bounds.max_backoffs_per_topic, share)
     }
 
     /// Stores the backoffs of a topic that became passive.

@@ -10,7 +10,11 @@ use std::{
 use super::Peers;
 use crate::{
     network::Network,
-    protocol::{backoff::Backoffs, connection::ConnectionId},
+    protocol::{
+        backoff::{Backoffs, RemainingBackoff},
+        connection::ConnectionId,
+    },
+    timestamp::Timestamp,
 };
 
 impl<N: Network> Peers<N> {
@@ -18,6 +22,13 @@ impl<N: Network> Peers<N> {
     pub(in crate::protocol) fn activate_topic(&mut self, topic: &N::Topic) -> Option<Backoffs<N::Peer>> {
         self.active.insert(topic.clone());
         self.passive_backoffs.take(topic)
+    }
+
+    /// Takes over the backoffs that a former process of this node left, before any topic is joined.
+    pub(crate) fn restore_backoffs(&mut self, backoffs: &[RemainingBackoff<N>], now: Timestamp) {
+        for backoff in backoffs {
+            self.passive_backoffs.restore(backoff, &self.network, &self.limits, now);
+        }
     }
 
     /// A topic has no state machine any more. `backoffs` are those that it had, unless its state was lost.

@@ -27,9 +27,7 @@ type Connections<P> = BTreeMap<P, ConnectionId>;
 impl<N: Network> TopicState<N> {
     /// First phase: expires state and maintains the mesh and the fanout.
     pub(super) fn heartbeat_maintain_mesh(&mut self, tick: u64, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
-        if tick.is_multiple_of(cx.limits.backoff_cleanup_ticks) {
-            self.backoffs.cleanup(cx.limits.backoff_slack(), cx.now);
-        }
+        self.backoffs.expire(tick, cx.limits, cx.now);
         self.flush_delivery_counts(outbox);
         let mut maintenance = self.maintain_mesh(tick, cx, &mut outbox.counters);
         maintenance.broken = self.promises.take_expired(cx.now);

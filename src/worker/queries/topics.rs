@@ -11,6 +11,7 @@ use crate::{
     },
     network::Network,
     protocol::{
+        backoff::RemainingBackoff,
         connection::ConnectionId,
         inspect::view::FanoutView,
         topic::{TopicState, inspect::PeerTopicStatus},
@@ -102,6 +103,23 @@ impl<N: Network> Worker<N> {
     ) -> Result<PageOf<(N::Topic, Vec<(N::Peer, Timestamp)>)>, EngineStopped> {
         let query = |state: &TopicState<N>| Some(state.backoff_list()).filter(|list| !list.is_empty());
         self.query_topics(page, PassiveTopics::WithBackoffs, query, Vec::len).await
+    }
+
+    /// The backoffs that have not ended, of all topics: an engine that starts again with the same identity takes them over by
+    /// [`initial_backoffs`](crate::WorkerBuilder::initial_backoffs).
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn remaining_backoffs(&self) -> Result<Vec<RemainingBackoff<N>>, EngineStopped> {
+        let topics = self.backoffs(Page::all()).await?;
+        let now = self.now();
+        let backoffs = topics.items.into_iter().flat_map(|(topic, peers)| {
+            let remaining = peers.into_iter().map(move |(peer, until)| (peer, until.saturating_since(now)));
+            remaining.map(move |(peer, remaining)| RemainingBackoff { topic: topic.clone(), peer, remaining })
+        });
+        Ok(backoffs.filter(|backoff| !backoff.remaining.is_zero()).collect())
     }
 
     /// The number of messages in the message cache of each topic, by the number of the heartbeat in which they arrived.

@@ -27,6 +27,7 @@ mod px;
 mod refused_sources;
 mod relay;
 mod requests;
+mod restored_backoffs;
 mod retained_misbehaviour;
 mod retention;
 mod score;

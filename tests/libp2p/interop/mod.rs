@@ -7,6 +7,7 @@ mod forgery;
 mod gossip;
 mod idontwant;
 mod keys;
+mod leave_and_return;
 mod line;
 mod mesh;
 mod ours;

@@ -9,12 +9,12 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, DropReason, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Worker,
+    AppInput, DropReason, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Worker, WorkerBuilder,
     libp2p::{
         BehaviourConfig, Event, Libp2pNetwork, Libp2pNetworkBuilder, NodeDriver, NodeEvent, NodeHandle,
         OutputStream, SignaturePolicy, TopicName, TransportConfig, swarm,
     },
-    protocol::View,
+    protocol::{RemainingBackoff, View},
 };
 use futures::StreamExt;
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
@@ -52,6 +52,7 @@ pub struct Setup {
     pub limits: LimitsConfig<TopicName>,
     pub gossipsub: BehaviourConfig,
     pub network: fn(Libp2pNetworkBuilder) -> Libp2pNetworkBuilder,
+    pub engine: Box<dyn FnOnce(WorkerBuilder<Net>) -> WorkerBuilder<Net>>,
 }
 
 impl Setup {
@@ -63,6 +64,7 @@ impl Setup {
             limits: limits(),
             gossipsub: BehaviourConfig::default(),
             network: |builder| builder,
+            engine: Box::new(|builder| builder),
         }
     }
 }
@@ -100,7 +102,7 @@ impl Ours {
 
     /// As [`start`](Self::start), with a configuration.
     pub async fn start_with(setup: Setup) -> Self {
-        let Setup { key, signing, policy, limits, gossipsub, network } = setup;
+        let Setup { key, signing, policy, limits, gossipsub, network, engine: settings } = setup;
         let peer = key.public().to_peer_id();
         let by_default = match signing {
             Signing::Strict => SignaturePolicy::StrictSign(Box::new(key.clone())),
@@ -111,7 +113,7 @@ impl Ours {
         let swarm = swarm(key, network.clone(), &config).unwrap();
         let limits = Limits::try_from(limits).unwrap();
         let engine = Worker::builder(network.clone(), limits).self_peer(peer).arbiters(2);
-        let mut started = engine.start([topic()]).unwrap();
+        let mut started = settings(engine).start([topic()]).unwrap();
 
         let record = Arc::<Mutex<Record>>::default();
         let (delivered, sent, events) = (record.clone(), record.clone(), record.clone());
@@ -197,6 +199,15 @@ impl Ours {
     /// Refused inputs, broken streams, and messages that were not sent.
     pub fn errors(&self) -> Vec<String> {
         self.record.lock().unwrap().errors.clone()
+    }
+
+    /// Leaves the topics and shuts the engine down. Returns its backoffs.
+    pub async fn stop_with_backoffs(self) -> Vec<RemainingBackoff<Net>> {
+        let wait = Duration::from_secs(20);
+        tokio::time::timeout(wait, self.worker.shutdown_with_backoffs())
+            .await
+            .expect("the engine ends in time")
+            .expect("the engine ran")
     }
 
     /// Shuts the engine down, without leaving the topics.

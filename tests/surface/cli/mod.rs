@@ -1,10 +1,15 @@
 //! These tests run the binary as its user does: they pass arguments, and check the printed lines and exit codes.
 
 mod config;
+mod data_dir;
+mod demo;
 mod identity;
+mod long_running;
 mod operation;
 mod pipes;
 mod process;
+#[cfg(unix)]
+mod service;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -251,40 +256,6 @@ fn a_trace_that_can_t_be_replayed_is_explained() {
     assert!(out.stderr.contains("no/such/folder/file: the recording can't be written"), "{}", out.stderr);
 }
 
-// --- demo ---
-
-#[test]
-fn the_demonstration_delivers_everything_once() {
-    let out = run(&["demo", "--nodes", "4", "--topics", "3", "--rate", "40", "--seconds", "3", "--json"]);
-    assert_eq!(out.code, Some(0), "{}{}", out.stdout, out.stderr);
-    let lines: Vec<Value> = out.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let (first, last) = (lines.first().unwrap(), lines.last().unwrap());
-    assert_eq!((&first["event"], &first["nodes"]), (&"started".into(), &4.into()));
-    assert!(lines[1..lines.len() - 1].iter().all(|line| line["event"] == "progress"));
-    let expected = [
-        ("event", Value::from("summary")),
-        ("published", 120.into()),
-        ("expected", 360.into()),
-        ("delivered", 360.into()),
-        ("missing", 0.into()),
-        ("duplicates", 0.into()),
-        ("ok", true.into()),
-    ];
-    for (field, value) in expected {
-        assert_eq!(last[field], value, "{field}");
-    }
-    // All four nodes are connected, and each is in the mesh of each other node.
-    assert_eq!(last["mesh_degree"], 3.0);
-}
-
-#[test]
-fn the_demonstration_prints_a_table() {
-    let out = run(&["demo", "--nodes", "2", "--topics", "1", "--rate", "5", "--seconds", "1"]);
-    assert_eq!(out.code, Some(0), "{}{}", out.stdout, out.stderr);
-    assert!(out.stdout.contains("demo/000"), "{}", out.stdout);
-    assert!(out.stdout.ends_with("Every subscriber got every message exactly once.\n"), "{}", out.stdout);
-}
-
 // --- HTTP server ---
 
 /// The status and the body of a response.
@@ -322,15 +293,4 @@ fn a_node_serves_nothing_without_the_option_http() {
     node.until("listening", 1);
     let lines = node.terminate();
     assert!(lines.iter().all(|line| line["event"] != "serving"), "{lines:?}");
-}
-
-#[test]
-fn the_demonstration_prints_its_url() {
-    let few = ["--nodes", "2", "--topics", "1", "--rate", "2", "--seconds", "1", "--http", "127.0.0.1:0"];
-    let out = run(&[&["demo"], &few[..]].concat());
-    assert_eq!(out.code, Some(0), "{}", out.stderr);
-    let first = out.stdout.lines().next().unwrap_or_default();
-    assert!(first.starts_with("the first node: page at http://127.0.0.1:"), "{first}");
-    let out = run(&[&["demo", "--json"], &few[..]].concat());
-    assert!(!out.stdout.contains("http://"), "{}", out.stdout);
 }

@@ -92,6 +92,10 @@ impl Process {
         received
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Stops reading: the pipe is closed at the next line.
     pub fn close_pipe(&mut self) {
         self.lines = None;

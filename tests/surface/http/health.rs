@@ -100,6 +100,7 @@ fn an_ended_engine_is_down() {
         let worker = start_alone(manual(limits(|_| {})), &[]);
         let server = Server::of(&worker);
         assert_eq!(server.json("/health").await["status"], "up");
+        assert_eq!(server.json("/ready").await["ready"], true);
         worker.shutdown().await;
         let answer = server.get("/health").await;
         assert_eq!(answer.status, 503);
@@ -107,6 +108,8 @@ fn an_ended_engine_is_down() {
             (check(&answer.json(), "engine").as_str(), &answer.json()["status"]),
             ("down", &"down".into())
         );
+        let answer = server.get("/ready").await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["ready"]), (503, &false.into()));
         server.end().await;
     });
 }
@@ -125,6 +128,9 @@ fn a_missing_heartbeat_is_reported() {
         assert_eq!(check(&server.json("/health").await, "heartbeat"), "ok");
         clock.advance(Duration::from_secs(3600 * 4));
         assert_eq!(check(&server.json("/health").await, "heartbeat"), "ko");
+        // It works, and gets no work until its heartbeat is on time.
+        let answer = server.get("/ready").await;
+        assert_eq!((answer.status.as_u16(), check(&answer.json(), "heartbeat")), (503, "ko".into()));
         clock.advance(Duration::from_secs(3600 * 40));
         let answer = server.get("/health").await;
         assert_eq!((answer.status.as_u16(), check(&answer.json(), "heartbeat")), (503, "down".into()));
