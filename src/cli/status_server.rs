@@ -5,13 +5,16 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use actix_gossipsub::{
     Worker,
-    http::{self, responses::Identity},
-    libp2p::{Libp2pNetwork, NodeEvent},
+    http::{
+        self,
+        responses::{Identity, PeerDetails},
+    },
+    libp2p::{Libp2pNetwork, NodeEvent, NodeHandle},
     metrics::with_buckets,
 };
 use actix_web::{
@@ -102,7 +105,7 @@ impl StatusServer {
         address: SocketAddr,
         worker: Worker<Libp2pNetwork>,
         exporter: &Exporter,
-        identity: Option<SharedIdentity>,
+        described: Option<(SharedIdentity, NodeHandle)>,
     ) -> Result<Self, Failure> {
         let bind = |error: io::Error| Failure::Http { address, error };
         let handle = exporter.handle.clone();
@@ -110,8 +113,11 @@ impl StatusServer {
         let app = move || {
             let render = handle.clone();
             let scope = http::scope(worker.clone(), move || render.render());
-            let scope = match identity.clone() {
-                Some(identity) => http::describe_node(scope, move || identity.get()),
+            let scope = match described.clone() {
+                Some((identity, node)) => {
+                    let scope = http::describe_node(scope, move || identity.get());
+                    http::describe_peers(scope, move |peer| Box::pin(details(node.clone(), peer)))
+                }
                 None => scope,
             };
             // Protects against DNS rebinding: a web page can't read the server under a host name of its own.
@@ -135,6 +141,25 @@ impl StatusServer {
         self.upkeep.abort();
         self.server.stop(false).await;
     }
+}
+
+/// What the transport of a node knows of a peer.
+async fn details(node: NodeHandle, peer: String) -> Result<PeerDetails, String> {
+    let peer = peer.parse().map_err(|error| format!("not a peer id: {error}"))?;
+    let info = node.describe(peer).await.map_err(|error| error.to_string())?;
+    Ok(PeerDetails {
+        address: info.address.map(|address| address.to_string()),
+        agent: info.agent,
+        protocol: info.protocol.map(|protocol| protocol.to_string()),
+        blocked_until: info.blocked_for.map(rfc3339_after),
+    })
+}
+
+/// The time after `duration` from now; the last second of the year 9999 if that is later.
+fn rfc3339_after(duration: Duration) -> String {
+    let latest = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    let end = SystemTime::now().checked_add(duration).unwrap_or(latest).min(latest);
+    humantime::format_rfc3339_millis(end).to_string()
 }
 
 async fn upkeep(handle: PrometheusHandle) {

@@ -284,6 +284,7 @@ impl NetworkBehaviour for Behaviour {
     fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: HandlerEvent) {
         match event {
             HandlerEvent::Established(Established { protocol, queue }) => {
+                self.connections.set_protocol(&peer, connection, protocol.clone());
                 self.add_event(Event::Established { peer, protocol });
                 self.change(peer, |connections| connections.gossipsub_established(&peer, connection, queue));
             }
