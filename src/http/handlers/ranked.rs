@@ -1,5 +1,5 @@
-//! The lists that begin with what needs attention first: topics by the problem of their mesh, peers by their score. No actor
-//! is asked for them, so that they cost little with many topics.
+//! The lists that begin with what needs attention first: topics by the problem of their mesh, peers by their score. They
+//! are made of what all threads can read, so that they cost little with many topics.
 
 use actix_web::{
     HttpRequest,

@@ -73,17 +73,22 @@ function showScore(score, error) {
 }
 
 function showRefused(score, details, backoffs) {
+  // Each is what is refused, and until when.
   const lines = (score?.thresholds ?? []).filter(threshold => threshold.below).map(threshold =>
-    `${threshold.name}: ${threshold.effect}, until its score is at least ${round(threshold.value)}`);
-  if (details.blocked_until) lines.unshift(`Connections ${until(details.blocked_until)}`);
+    [threshold.name.replace('_', ' '), `: ${threshold.effect}, until its score is at least ${round(threshold.value)}`]);
+  if (details.blocked_until) lines.unshift(['connections', ` ${until(details.blocked_until)}`]);
   // Expired entries stay in the list until their cleanup.
   const open = backoffs.filter(({ backoffs }) => backoffs.some(({ backoff }) => new Date(backoff) > Date.now()));
-  lines.push(...open.slice(0, MAX_REFUSED).map(({ topic, backoffs }) => `GRAFTs on ${text(topic)} ${until(backoffs[0].backoff)}`));
-  if (open.length > MAX_REFUSED) lines.push(`GRAFTs on ${plural(open.length - MAX_REFUSED, 'more topic')}`);
-  const passed = (score?.thresholds ?? []).filter(threshold => !threshold.below).map(threshold => `${threshold.name} (${round(threshold.value)})`);
-  byId('peer-refused').replaceChildren(...lines.map(line => element('li', line, 'bad')));
+  lines.push(...open.slice(0, MAX_REFUSED).map(({ topic, backoffs }) => ['GRAFTs', ` on ${text(topic)} ${until(backoffs[0].backoff)}`]));
+  if (open.length > MAX_REFUSED) lines.push(['GRAFTs', ` on ${plural(open.length - MAX_REFUSED, 'more topic')}`]);
+  const passed = (score?.thresholds ?? []).filter(threshold => !threshold.below).map(threshold => `${threshold.name.replace('_', ' ')} (${round(threshold.value)})`);
+  byId('peer-refused').replaceChildren(...lines.map(([what, how]) => {
+    const line = element('li');
+    line.append(element('strong', what, 'bad'), how);
+    return line;
+  }));
   if (!lines.length) byId('peer-refused').append(element('li', 'Nothing.'));
-  if (passed.length) byId('peer-refused').append(element('li', `Its score is above the thresholds ${passed.join(', ')}.`));
+  if (passed.length) byId('peer-refused').append(element('li', `Its score is not below ${passed.join(', ')}.`));
 }
 
 function showTopics(score, next) {

@@ -2,7 +2,7 @@
 
 import { gossipsub } from './api.js';
 import { connectionKind } from './lists.js';
-import { byId, clearCanvas, colour, count, round, shorten, text } from './text.js';
+import { byId, clearCanvas, colour, count, round, shortenAll, text } from './text.js';
 
 // Upper bounds of what is drawn and of the requests at a time. The page states how many it leaves out.
 const MAX_PEERS = 200, REQUESTS = 4;
@@ -37,7 +37,9 @@ export async function refreshGraph(names) {
 export function draw() {
   if (!isOpen()) return;
   const { topics, peers } = state, { pen, width, height } = clearCanvas(byId('graph'));
-  const centre = [width / 2, height / 2], outer = [Math.max(20, width / 2 - 90), Math.max(20, height / 2 - 26)];
+  // Labels need room.
+  const roomy = width > 600;
+  const centre = [width / 2, height / 2], outer = [Math.max(20, width / 2 - (roomy ? 115 : 16)), Math.max(20, height / 2 - 26)];
   const onRing = (index, total, scale) => {
     const angle = index / Math.max(total, 1) * 2 * Math.PI - Math.PI / 2;
     return [centre[0] + Math.cos(angle) * outer[0] * scale, centre[1] + Math.sin(angle) * outer[1] * scale, angle];
@@ -66,25 +68,28 @@ export function draw() {
   if (focused) drawEdges(true);
   pen.font = '11px system-ui, sans-serif';
   pen.textBaseline = 'middle';
-  const roomy = width > 600;
-  topics.forEach((topic, index) => drawTopic(pen, topic, topicPositions[index], roomy && topics.length <= 24));
-  state.nodes.forEach(({ peer, position }) => drawPeer(pen, peer, position, roomy && peers.length <= 40, peer.name === selected));
+  const topicLabels = shortenAll(topics.map(topic => topic.name), 16), peerLabels = shortenAll(peers.map(peer => peer.name), 13);
+  topics.forEach((topic, index) => drawTopic(pen, topic, topicPositions[index], roomy && topics.length <= 12 ? topicLabels[index] : ''));
+  state.nodes.forEach(({ peer, position }, index) => {
+    const labelled = roomy && peers.length <= 40 || peer.name === selected;
+    drawPeer(pen, peer, position, labelled ? peerLabels[index] : '', peer.name === selected);
+  });
   byId('graph-summary').textContent = `${count(topics.length)} topics and ${count(peers.length)} of ${count(state.total)} peers in their meshes are drawn.`;
 }
 
-function drawTopic(pen, topic, [x, y], labelled) {
+function drawTopic(pen, topic, [x, y], label) {
   pen.fillStyle = colour(topic.peers.length ? '--topic' : '--bad');
   pen.beginPath();
   pen.arc(x, y, 4, 0, 2 * Math.PI);
   pen.fill();
-  if (labelled) {
+  if (label) {
     pen.fillStyle = colour('--text');
     pen.textAlign = 'center';
-    pen.fillText(shorten(topic.name, 16), x, y - 11);
+    pen.fillText(label, x, y - 11);
   }
 }
 
-function drawPeer(pen, peer, [x, y, angle], labelled, selected) {
+function drawPeer(pen, peer, [x, y, angle], label, selected) {
   pen.fillStyle = colour(peer.score < -1e-9 ? '--bad' : peer.score > 1e-9 ? '--good' : '--mid');
   pen.beginPath();
   if (peer.direct) { pen.moveTo(x, y - 7); pen.lineTo(x + 7, y); pen.lineTo(x, y + 7); pen.lineTo(x - 7, y); }
@@ -97,11 +102,11 @@ function drawPeer(pen, peer, [x, y, angle], labelled, selected) {
     pen.lineWidth = 2.5;
     pen.strokeRect(x - 10, y - 10, 20, 20);
   }
-  if (labelled || selected) {
+  if (label) {
     pen.fillStyle = colour('--text');
     pen.textAlign = Math.cos(angle) < -.3 ? 'right' : Math.cos(angle) > .3 ? 'left' : 'center';
     const side = pen.textAlign === 'right' ? -10 : pen.textAlign === 'left' ? 10 : 0;
-    pen.fillText(shorten(peer.name, 13), x + side, side ? y : y + (y < 40 ? -14 : 16));
+    pen.fillText(label, x + side, side ? y : y + (y < 40 ? -14 : 16));
   }
 }
 

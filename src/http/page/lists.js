@@ -5,6 +5,8 @@ import { byId, count, element, opener, round, row, shortenAll, text } from './te
 
 // The items of a page.
 export const PAGE = 20;
+// The characters of a name, more if names are alike.
+const NAME = 28;
 
 const PROBLEMS = { no_peers: 'no peers', below_d_low: 'below D_low', no_scores: 'no score parameters' };
 
@@ -83,7 +85,7 @@ function gauge({ mesh, degree_low: low, degree_high: high, problem }) {
 }
 
 function topicRows(items, open) {
-  const names = items.map(item => text(item.topic)), short = shortenAll(names);
+  const names = items.map(item => text(item.topic)), short = shortenAll(names, NAME);
   return items.map((item, index) => {
     const mesh = element('span', undefined, 'mesh');
     mesh.append(gauge(item), element('span', `${item.mesh} of ${item.degree_low}–${item.degree_high}`));
@@ -96,7 +98,9 @@ function peerRows(items, open) {
   const names = items.map(item => text(item.peer)), short = shortenAll(names);
   return items.map((item, index) => {
     const kind = element('span', connectionKind(item));
-    if (item.below.length) kind.append(element('span', `below ${item.below.join(', ')}`, 'bad below'));
+    // A usual score is below accept_px_threshold, which only few peers are to pass.
+    const below = item.below.filter(name => name !== 'accept_px');
+    if (below.length) kind.append(element('span', `below ${below.join(', ')}`, 'bad below'));
     return row([opener(short[index], names[index], open)], [kind], [round(item.score), item.score < 0 ? 'number bad' : 'number']);
   });
 }

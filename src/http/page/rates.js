@@ -1,7 +1,7 @@
 // Rates, latencies and queue depths of the last three minutes as sparklines, each with its unit and its time axis.
 
 import { metrics } from './api.js';
-import { byId, clearCanvas, colour, count, element, round } from './text.js';
+import { byId, clearCanvas, colour, count, element } from './text.js';
 
 const WINDOW = 180_000;
 // A longer time between two values is a gap: the page was paused, hidden or without an answer.
@@ -26,7 +26,9 @@ function line(group, name, unit) {
   return made;
 }
 
-const amount = (value, unit) => `${unit === 'items' ? count(value) : round(value)} ${unit}`.trim();
+// Three digits are enough to read a rate.
+const brief = value => value < 1e-9 ? '0' : value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : count(Math.round(value));
+const amount = (value, unit) => `${unit === 'items' ? count(value) : brief(value)} ${unit}`;
 
 export function record(group, name, value, unit, now = Date.now()) {
   const { points, ...spark } = line(group, name, unit);
@@ -34,7 +36,7 @@ export function record(group, name, value, unit, now = Date.now()) {
   while (points[0].time < now - WINDOW) points.shift();
   const maximum = Math.max(...points.map(point => point.value));
   spark.value.textContent = amount(value, unit);
-  spark.top.textContent = `max ${amount(maximum, unit)}`;
+  spark.top.textContent = `max ${unit === 'items' ? count(maximum) : brief(maximum)}`;
   spark.canvas.setAttribute('aria-label', `${name}: now ${amount(value, unit)}, maximum of the last 3 minutes ${amount(maximum, unit)}`);
 }
 
@@ -60,7 +62,7 @@ export function drawRates(now = Date.now()) {
     pen.beginPath();
     points.forEach(({ time, value }, index) => {
       if (index > 0 && time - points[index - 1].time < GAP) pen.lineTo(x(time), y(value));
-      else pen.moveTo(x(time) - 1.5, y(value)), pen.lineTo(x(time), y(value));
+      else pen.moveTo(x(time) - 3, y(value)), pen.lineTo(x(time), y(value));
     });
     pen.stroke();
   }
@@ -72,7 +74,7 @@ export function showStats(stats, now = Date.now()) {
   byId('received-count').textContent = count(stats.count_recv_valid_app_messages);
   byId('sent-count').textContent = count(stats.count_sent_app_messages);
   const rates = [
-    ['valid messages received', 'count_recv_valid_app_messages'], ['messages sent', 'count_sent_app_messages'],
+    ['valid messages', 'count_recv_valid_app_messages'], ['messages sent', 'count_sent_app_messages'],
     ['GRAFTs received', 'count_recv_grafts'], ['PRUNEs received', 'count_recv_prunes'],
     ['IHAVEs received', 'count_recv_ihaves'], ['IWANTs received', 'count_recv_iwants'],
   ];

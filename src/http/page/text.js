@@ -28,13 +28,39 @@ export function shorten(name, length = 24) {
   return letters.slice(0, length - 1 - end).join('') + '…' + letters.slice(letters.length - end).join('');
 }
 
-// The names of one list, shortened so that distinct names stay distinct: as many characters as that takes.
+// A long name around what distinguishes it from others, which begin with the same `same` characters and end with the same `end`.
+function around(name, same, end) {
+  const letters = [...name], first = Math.min(8, same), from = Math.max(first, same - 4);
+  const last = letters.length - 8, to = Math.min(last, Math.max(letters.length - end, same) + 4, from + 18);
+  if (to <= from) return name;
+  return [letters.slice(0, first), from > first ? '…' : '', letters.slice(from, to), to < last ? '…' : '', letters.slice(Math.max(to, last))]
+    .flat().join('');
+}
+
+// The number of characters that all names have in common, from the begin.
+function common(names) {
+  let same = 0;
+  while (names[0][same] !== undefined && names.every(name => name[same] === names[0][same])) same++;
+  return same;
+}
+
+// The names of one list, shortened so that distinct names stay distinct.
 export function shortenAll(names, length = 24) {
-  const longest = Math.max(0, ...names.map(name => name.length)), distinct = new Set(names).size;
-  for (let size = length; ; size = Math.ceil(size * 1.4)) {
-    const short = names.map(name => shorten(name, size));
-    if (size >= longest || new Set(short).size === distinct) return short;
+  const alike = new Map();
+  for (const name of names) {
+    const short = shorten(name, length);
+    alike.set(short, (alike.get(short) ?? new Set()).add(name));
   }
+  const short = new Map();
+  for (const [first, group] of alike) {
+    if (group.size === 1) { short.set([...group][0], first); continue; }
+    const letters = [...group].map(name => [...name]);
+    const same = common(letters), end = common(letters.map(name => name.toReversed()));
+    for (const name of group) short.set(name, around(name, same, end));
+  }
+  const distinct = new Set(short.values()).size === short.size;
+  // Names that differ in more than one place are displayed whole.
+  return names.map(name => distinct ? short.get(name) : name);
 }
 
 // Creates an element with plain text.

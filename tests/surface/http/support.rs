@@ -138,7 +138,8 @@ impl Server {
             http::responses::Identity { peer_id: Some("1".to_owned()), addresses }
         };
         Self::serving_at(address, move || {
-            http::describe_node(http::scope(worker.clone(), || "# nothing\n".to_owned()), identity)
+            let scope = http::scope(worker.clone(), || "# nothing\n".to_owned());
+            http::describe_peers(http::describe_node(scope, identity), |peer| Box::pin(details(peer)))
         })
     }
 
@@ -181,6 +182,19 @@ impl Server {
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
         answer.json()
     }
+}
+
+/// What the transport of these tests knows of a peer. It refuses peer 40 for ever, and does not answer about peer 99.
+async fn details(peer: String) -> Result<http::responses::PeerDetails, String> {
+    if peer == "99" {
+        return Err("the transport has stopped".to_owned());
+    }
+    Ok(http::responses::PeerDetails {
+        address: Some(format!("/dns4/{peer}.example/tcp/4001")),
+        agent: Some("go-libp2p/0.36.2".to_owned()),
+        protocol: Some("/meshsub/1.2.0".to_owned()),
+        blocked_until: (peer == "40").then(|| "9999-12-31T23:59:59.000Z".to_owned()),
+    })
 }
 
 pub struct Answer {

@@ -1,5 +1,5 @@
-//! The layout of the page with a busy node: nothing overlaps and nothing is wider than the page, down to 360 pixels, in both
-//! colour schemes.
+//! The layout of the page with a busy node, in both colour schemes: texts do not overlap, and all is as wide as the page, down to
+//! 360 pixels.
 
 use actix_gossipsub::{AppInput, ConnectionInfo, P2pInput};
 use serde_json::{Value, json};
@@ -26,23 +26,24 @@ pub async fn busy() -> Engine {
         config.score.app_specific_weight = 1.0;
     });
     let worker = start_alone(manual(limits).message_events(64), &topics);
-    for peer in 0..60_u64 {
-        let info = if peer % 3 == 0 { ConnectionInfo::outbound() } else { ConnectionInfo::inbound() };
+    for number in 0..60_u64 {
+        let info =
+            if number.is_multiple_of(3) { ConnectionInfo::outbound() } else { ConnectionInfo::inbound() };
         // As long as a peer id that is a number can be.
-        let peer = u64::MAX - peer;
+        let peer = u64::MAX - number;
         worker.p2p_input(P2pInput::NewConnection { peer, info }).unwrap();
         for (index, topic) in topics.iter().enumerate() {
             let subscribes = match index {
                 17 | 230 => false,
-                90..=95 => peer % 16 == 0,
-                _ => (index as u64 + peer) % 6 == 0,
+                90..=95 => number.is_multiple_of(16),
+                _ => (index as u64 + number).is_multiple_of(6),
             };
             if subscribes {
                 subscribed(&worker, peer, topic);
             }
         }
         worker.settle().await;
-        let score = if peer % 9 == 0 { -250.5 } else { 3.75 };
+        let score = if number.is_multiple_of(9) { -250.5 } else { 3.75 };
         worker.app_input(AppInput::SetApplicationScore { peer, score }).unwrap();
     }
     worker.settle().await;

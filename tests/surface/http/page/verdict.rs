@@ -78,7 +78,7 @@ fn the_verdict_follows_the_health() {
 }
 
 #[test]
-fn a_dead_node_greys_the_page_and_shows_since_when() {
+fn a_dead_node_greys_the_page_with_the_time_of_its_last_answer() {
     run(async {
         let Some(browser) = Browser::start().await else { return };
         let worker = healthy().await;
@@ -100,7 +100,7 @@ fn a_dead_node_greys_the_page_and_shows_since_when() {
             .to_owned();
         // The time of the last answer, not that of the first request without one. The test fails at midnight.
         assert!(
-            before.as_str().unwrap() <= since.as_str() && since.as_str() <= after.as_str(),
+            before.as_str().unwrap() <= since.as_str() && since.as_str() <= after.as_str().unwrap(),
             "{before} {since} {after}"
         );
         let grey =
@@ -124,7 +124,7 @@ fn a_dead_node_greys_the_page_and_shows_since_when() {
 }
 
 #[test]
-fn a_paused_page_shows_that_it_is_paused() {
+fn a_paused_page_displays_that_it_is_paused() {
     run(async {
         let Some(browser) = Browser::start().await else { return };
         let worker = healthy().await;
