@@ -26,7 +26,7 @@ const OVERLOAD_WINDOW: Duration = Duration::from_secs(60);
 /// The most topics or peers that a message names.
 const NAMES: usize = 3;
 /// A name in a message is shortened to this number of characters.
-const MAX_NAME: usize = 24;
+const MAX_NAME: usize = 48;
 
 /// The health of the engine
 ///
@@ -149,13 +149,13 @@ fn name(names: impl Iterator<Item = Identifier>, count: usize) -> String {
 
 /// A long name without its middle, so that names with the same beginning stay distinct.
 fn shorten(name: &str) -> String {
-    let letters: Vec<_> = name.chars().collect();
-    if letters.len() <= MAX_NAME {
+    let characters: Vec<_> = name.chars().collect();
+    if characters.len() <= MAX_NAME {
         return name.to_owned();
     }
     let half = MAX_NAME / 2;
     let text = |part: &[char]| part.iter().collect::<String>();
-    format!("{}…{}", text(&letters[..half]), text(&letters[letters.len() - half..]))
+    format!("{}…{}", text(&characters[..half]), text(&characters[characters.len() - half..]))
 }
 
 /// Many peers with a negative score mean that this node, or its limits, may be the cause.

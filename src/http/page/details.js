@@ -97,7 +97,8 @@ function showTopics(score, next) {
   const short = shortenAll(listed.map(topic => text(topic.topic)), 32);
   byId('peer-topics').replaceChildren(...listed.map((topic, index) => row([short[index]], ...cells(topic))));
   const more = topics.length - listed.length;
-  byId('peer-topics-more').textContent = next !== null ? `The first ${count(topics.length)} topics by name are considered; there are more.`
+  byId('peer-topics').parentElement.hidden = listed.length === 0;
+  byId('peer-topics-more').textContent = listed.length === 0 ? 'None has a part in its score.' : next !== null ? `The first ${count(topics.length)} topics by name are considered; there are more.`
     : more > 0 ? `${plural(more, 'more topic')} with higher scores.` : '';
 }
 

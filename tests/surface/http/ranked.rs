@@ -88,7 +88,10 @@ fn peers_with_the_lowest_scores_are_first() {
         let server = Server::of(&worker);
         let all = server.json(PEERS).await;
         assert_eq!(fields(&all, "peer"), [2, 1, 4, 3]);
-        assert_eq!((&all[0]["below"][0], &all[3]["below"]), (&json!("mesh"), &json!([])));
+        assert_eq!(
+            (&all[0]["below"], &all[3]["below"]),
+            (&json!(["mesh", "accept_px"]), &json!(["accept_px"]))
+        );
         assert_eq!(fields(&server.json(&format!("{PEERS}?contains=3")).await, "peer"), [3]);
         let check = async || {
             let health = server.json("/health").await;

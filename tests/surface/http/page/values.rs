@@ -149,7 +149,9 @@ fn the_keyboard_opens_a_peer() {
         );
         assert!(refused.contains("GRAFTs on slot 0 until"), "the backoff: {refused}");
         let facts = browser.text("peer-facts").await;
-        for fact in ["inbound: it dialled us", "/dns4/77.example/tcp/4001", "go-libp2p/0.36.2", "/meshsub/1.2.0"] {
+        for fact in
+            ["inbound: it dialled us", "/dns4/77.example/tcp/4001", "go-libp2p/0.36.2", "/meshsub/1.2.0"]
+        {
             assert!(facts.contains(fact), "{facts}");
         }
         let decisions = browser.text("peer-decisions").await;
@@ -160,7 +162,11 @@ fn the_keyboard_opens_a_peer() {
         browser.press(Key::Escape).await;
         browser.until("return !document.getElementById('peer').open").await;
         browser.run("document.querySelector('#peers button[data-key=\"40\"]').click()").await;
-        browser.until("return document.getElementById('peer-refused').textContent.includes('connections for ever')").await;
+        browser
+            .until(
+                "return document.getElementById('peer-refused').textContent.includes('connections for ever')",
+            )
+            .await;
         browser.press(Key::Escape).await;
         // A topic leads to the peers of its mesh.
         browser.run("document.querySelector('#topics button[data-key=blocks]').click()").await;
