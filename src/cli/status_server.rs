@@ -105,7 +105,7 @@ impl StatusServer {
         address: SocketAddr,
         worker: Worker<Libp2pNetwork>,
         exporter: &Exporter,
-        described: Option<(SharedIdentity, NodeHandle)>,
+        (identity, node): (SharedIdentity, NodeHandle),
     ) -> Result<Self, Failure> {
         let bind = |error: io::Error| Failure::Http { address, error };
         let handle = exporter.handle.clone();
@@ -113,13 +113,9 @@ impl StatusServer {
         let app = move || {
             let render = handle.clone();
             let scope = http::scope(worker.clone(), move || render.render());
-            let scope = match described.clone() {
-                Some((identity, node)) => {
-                    let scope = http::describe_node(scope, move || identity.get());
-                    http::describe_peers(scope, move |peer| Box::pin(details(node.clone(), peer)))
-                }
-                None => scope,
-            };
+            let (identity, node) = (identity.clone(), node.clone());
+            let scope = http::describe_node(scope, move || identity.get());
+            let scope = http::describe_peers(scope, move |peer| Box::pin(details(node.clone(), peer)));
             // Protects against DNS rebinding: a web page can't read the server under a host name of its own.
             App::new().service(scope.guard(fn_guard(move |request| !loopback || has_local_host(request))))
         };

@@ -123,7 +123,7 @@ impl RunningNode {
         let (listening, dialling) =
             (running.listen(&network.listen).await, running.dial(local.peer, network).await);
         let serving = http.map_or(Ok(()), |(address, exporter)| {
-            let described = Some((identity, running.handle.clone()));
+            let described = (identity, running.handle.clone());
             let server = StatusServer::start(address, running.worker.clone(), &exporter, described)?;
             running.status_server = Some(server);
             Ok(())

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::workers_on_eight_topics;
 use crate::http::{
     browser::Browser,
-    support::{Engine, Server, graft, limits, manual, message, publish, quiet, run, start_alone, subscribed},
+    support::{Engine, Server, graft, limits, manual, message, run, start_alone, subscribed},
 };
 
 /// An engine with 400 topics with long names and 60 peers. Some topics have too few peers or none, some peers a negative score.
@@ -162,34 +162,51 @@ fn both_colour_schemes_are_drawn() {
     });
 }
 
-/// The picture in `docs`: `GOSSIPSUB_SCREENSHOTS=docs` writes it.
+/// A node of the demo, in which all nodes are in one process.
+struct Demo(std::process::Child);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The pictures in `docs`: `GOSSIPSUB_SCREENSHOTS` names the folder.
 #[test]
-#[ignore = "draws the picture of the documents, for 90 s"]
+#[ignore = "draws the pictures of the documents, for 200 s"]
 fn the_picture_of_the_documents() {
     run(async {
         let Some(browser) = Browser::start().await else { return };
-        let workers = workers_on_eight_topics().await;
-        let server = Server::of(&workers[0]);
+        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+        let mut demo = std::process::Command::new(env!("CARGO_BIN_EXE_actix-gossipsub"));
+        demo.args([
+            "demo",
+            "--seconds",
+            "600",
+            "--nodes",
+            "16",
+            "--topics",
+            "40",
+            "--rate",
+            "60",
+            "--json",
+            "--http",
+        ]);
+        let _demo = Demo(demo.arg(free.to_string()).stdout(std::process::Stdio::null()).spawn().unwrap());
+        while testkit::http::send("GET", &format!("http://{free}/health"), &[], None).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        browser.prefer("light").await;
+        browser.resize(1100, 1320, 1.0).await;
+        browser.client.goto(&format!("http://{free}/")).await.unwrap();
+        // Until the axis of time is full.
+        tokio::time::sleep(std::time::Duration::from_secs(185)).await;
         for scheme in ["light", "dark"] {
             browser.prefer(scheme).await;
-            browser.resize(1100, 1180, 1.0).await;
-            browser.open(&server).await;
-            for number in 0..20_u64 {
-                for one in 0..=(number * 5 % 11) {
-                    publish(&workers[1], "votes", renderings(scheme) + number * 100 + one);
-                }
-                workers[0].tick().await;
-                quiet(&workers).await;
-                tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-            }
+            tokio::time::sleep(std::time::Duration::from_secs(3)).await;
             browser.picture(&format!("page-{scheme}")).await;
         }
-        server.end().await;
         browser.end().await;
     });
-}
-
-/// Distinct numbers of messages for each scheme.
-fn renderings(scheme: &str) -> u64 {
-    if scheme == "light" { 10_000 } else { 20_000 }
 }
