@@ -14,15 +14,17 @@ export const drawn = () => ({ topics: state.topics, nodes: state.nodes });
 
 export const isOpen = () => byId('graph-details').open;
 
-// Asks for the meshes of the topics. A topic that was left meanwhile is not drawn.
+// Asks for the meshes of the topics. One whose request fails is drawn as before, if it was drawn.
 export async function refreshGraph(names) {
   const topics = [];
   for (let start = 0; start < names.length; start += REQUESTS) {
     const some = names.slice(start, start + REQUESTS);
     const answers = await Promise.allSettled(some.map(name => gossipsub(`mesh?topic=${encodeURIComponent(name)}`)));
-    for (const { status, value } of answers) {
-      if (status === 'fulfilled') topics.push({ name: text(value[0].topic), peers: value[0].peers.map(text) });
-    }
+    answers.forEach(({ status, value }, index) => {
+      const before = state.topics.find(topic => topic.name === some[index]);
+      if (status === 'fulfilled') topics.push({ name: some[index], peers: value[0].peers.map(text) });
+      else if (before) topics.push(before);
+    });
   }
   const listed = await gossipsub(`peers/status?limit=${MAX_PEERS}`);
   const known = new Map(listed.map(peer => [text(peer.peer), { ...peer, name: text(peer.peer) }]));

@@ -185,11 +185,11 @@ fn the_picture_of_the_documents() {
             "--seconds",
             "600",
             "--nodes",
-            "16",
+            "8",
             "--topics",
-            "40",
+            "20",
             "--rate",
-            "60",
+            "20",
             "--json",
             "--http",
         ]);
@@ -198,7 +198,7 @@ fn the_picture_of_the_documents() {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
         browser.prefer("light").await;
-        browser.resize(1100, 1320, 1.0).await;
+        browser.resize(1100, 1200, 1.0).await;
         browser.client.goto(&format!("http://{free}/")).await.unwrap();
         // Until the axis of time is full.
         tokio::time::sleep(std::time::Duration::from_secs(185)).await;
