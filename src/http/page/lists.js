@@ -6,7 +6,7 @@ import { byId, count, element, opener, round, row, shortenAll, text } from './te
 // The items of a page.
 export const PAGE = 20;
 // The characters of a name, more if names are alike.
-const NAME = 28;
+const NAME = 28, PEER_NAME = 21;
 
 const PROBLEMS = { no_peers: 'no peers', below_d_low: 'below D_low', no_scores: 'no score parameters' };
 
@@ -95,7 +95,7 @@ function topicRows(items, open) {
 }
 
 function peerRows(items, open) {
-  const names = items.map(item => text(item.peer)), short = shortenAll(names);
+  const names = items.map(item => text(item.peer)), short = shortenAll(names, PEER_NAME);
   return items.map((item, index) => {
     const kind = element('span', connectionKind(item));
     // A usual score is below accept_px_threshold, which only few peers are to pass.
