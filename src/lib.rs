@@ -115,9 +115,9 @@ pub use worker::messages;
 pub use worker::{
     AppOutputs, BudgetCharge, ChangeRefused, DeliveredMessage, DropReason, EngineError, EngineEvent,
     EngineEvents, EngineStopped, Events, HeartbeatStatus, MessageBudget, NotPublished, P2pOutputs, Page,
-    PageOf, PeerInputs, PublishOptions, PublishReport, PublishTicket, QueueStatus, RecipientStopped, Refused,
-    RouteResult, StartError, Started, SubscribeError, SubscriptionConfig, TopicMessages, WhenFull, Worker,
-    WorkerBuilder,
+    PageOf, PeerInputs, PeerStatus, PublishOptions, PublishReport, PublishTicket, QueueStatus, Rank,
+    RecipientStopped, Refused, RouteResult, StartError, Started, SubscribeError, SubscriptionConfig,
+    TopicMessages, TopicStatus, WhenFull, Worker, WorkerBuilder,
 };
 #[cfg(feature = "simulation")]
 #[doc(hidden)]

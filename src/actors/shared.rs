@@ -10,7 +10,7 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 use enum_map::enum_map;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::Span;
 
 use super::{
@@ -54,6 +54,9 @@ use crate::{
     },
     timestamp::Timestamp,
 };
+
+/// The number of long queries that may run at a time: of lists that may have more than a few hundred items.
+pub(crate) const MAX_LONG_QUERIES: usize = 4;
 
 /// The state that the actors and the handle of one engine share. Fields that threads write often are padded, because
 /// all threads read the others for each input.
@@ -131,6 +134,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) topic_stats: CachePadded<Mutex<Stats>>,
     /// The counters of the supervisor.
     pub(crate) peer_stats: Mutex<Stats>,
+    /// The long queries that may run at a time.
+    pub(crate) long_queries: Semaphore,
     /// The footprint of the topics that have an actor, each as of its last heartbeat.
     pub(crate) topic_footprint: Mutex<Footprint>,
 }
@@ -363,6 +368,7 @@ impl<N: Network> Shared<N> {
         self.publish_reports.close();
         self.waiting_publishers.notify_all();
         self.publish_room.close();
+        self.long_queries.close();
         self.event_subscribers.close();
         self.end.send_replace(Some(end));
     }

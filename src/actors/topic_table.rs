@@ -6,7 +6,9 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
-use super::{arbiter::mailbox::TopicAddr, mesh::messages::TopicItem};
+use super::{
+    arbiter::mailbox::TopicAddr, diagnostics::topic_status::PublishedTopic, mesh::messages::TopicItem,
+};
 use crate::{network::Network, outputs::topic_queue::TopicSender, protocol::topic::interest::Interests};
 
 /// The topics that have an actor or are about to get one.
@@ -21,12 +23,15 @@ pub(crate) struct TopicEntry<N: Network> {
     pub(crate) interests: Interests,
     /// Where the topic's messages go; `None`: to the stream that all topics share.
     pub(crate) subscription: Option<Arc<TopicSender<N>>>,
+    /// What the topic publishes at each heartbeat.
+    pub(crate) published: Arc<PublishedTopic>,
 }
 
 impl<N: Network> TopicEntry<N> {
     /// A topic that the application has given no command.
     pub(crate) fn new(address: TopicAddr<N>) -> Self {
-        Self { address, commands: 0, interests: Interests::default(), subscription: None }
+        let (interests, published) = (Interests::default(), Arc::default());
+        Self { address, commands: 0, interests, subscription: None, published }
     }
 
     /// Counts a command of the application and sends it to the topic.

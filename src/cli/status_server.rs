@@ -5,16 +5,16 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use actix_gossipsub::{
     Worker,
     http::{
         self,
-        responses::{Check, CheckStatus, Identity},
+        responses::{Check, CheckStatus, Identity, PeerDetails},
     },
-    libp2p::{Libp2pNetwork, NodeEvent},
+    libp2p::{Libp2pNetwork, NodeEvent, NodeHandle},
     metrics::with_buckets,
 };
 use actix_web::{
@@ -104,6 +104,7 @@ impl SharedIdentity {
 #[derive(Clone)]
 pub struct Described {
     pub identity: SharedIdentity,
+    pub node: NodeHandle,
     /// The node is to listen.
     pub listens: bool,
     /// The node was given peers to dial, or knows some from before.
@@ -111,10 +112,11 @@ pub struct Described {
 }
 
 impl Described {
-    /// Adds the identity and the readiness of the node.
+    /// Adds the identity, the peers and the readiness of the node.
     fn describe(self, scope: Scope, worker: Worker<Libp2pNetwork>) -> Scope {
-        let identity = self.identity.clone();
+        let (identity, node) = (self.identity.clone(), self.node.clone());
         let scope = http::describe_node(scope, move || identity.get());
+        let scope = http::describe_peers(scope, move |peer| Box::pin(details(node.clone(), peer)));
         http::check_readiness(scope, move || self.checks(&worker))
     }
 
@@ -125,8 +127,18 @@ impl Described {
         let dials = if self.dials { "" } else { "; it was given none to dial, and waits for some" };
         let connected = (!self.dials, format!("{peers} peers are connected{dials}"));
         vec![
-            Check { name: "listening", status: status(addresses > 0 || listens.0), message: listens.1 },
-            Check { name: "peers", status: status(peers > 0 || connected.0), message: connected.1 },
+            Check {
+                name: "listening",
+                status: status(addresses > 0 || listens.0),
+                message: listens.1,
+                list: None,
+            },
+            Check {
+                name: "peers",
+                status: status(peers > 0 || connected.0),
+                message: connected.1,
+                list: None,
+            },
         ]
     }
 }
@@ -147,7 +159,7 @@ impl StatusServer {
         address: SocketAddr,
         worker: Worker<Libp2pNetwork>,
         exporter: &Exporter,
-        described: Option<Described>,
+        described: Described,
     ) -> Result<Self, Failure> {
         let bind = |error: io::Error| Failure::Http { address, error };
         let served = exporter.clone();
@@ -155,10 +167,7 @@ impl StatusServer {
         let app = move || {
             let exporter = served.clone();
             let scope = http::scope(worker.clone(), move || exporter.render());
-            let scope = match described.clone() {
-                Some(described) => described.describe(scope, worker.clone()),
-                None => scope,
-            };
+            let scope = described.clone().describe(scope, worker.clone());
             // Protects against DNS rebinding: a web page can't read the server under a host name of its own.
             App::new().service(scope.guard(fn_guard(move |request| !loopback || has_local_host(request))))
         };
@@ -180,6 +189,25 @@ impl StatusServer {
         self.upkeep.abort();
         self.server.stop(false).await;
     }
+}
+
+/// What the transport of a node knows of a peer.
+async fn details(node: NodeHandle, peer: String) -> Result<PeerDetails, String> {
+    let peer = peer.parse().map_err(|error| format!("not a peer id: {error}"))?;
+    let info = node.describe(peer).await.map_err(|error| error.to_string())?;
+    Ok(PeerDetails {
+        address: info.address.map(|address| address.to_string()),
+        agent: info.agent,
+        protocol: info.protocol.map(|protocol| protocol.to_string()),
+        blocked_until: info.blocked_for.map(rfc3339_after),
+    })
+}
+
+/// The time after `duration` from now; the last second of the year 9999 if that is later.
+fn rfc3339_after(duration: Duration) -> String {
+    let latest = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    let end = SystemTime::now().checked_add(duration).unwrap_or(latest).min(latest);
+    humantime::format_rfc3339_millis(end).to_string()
 }
 
 async fn upkeep(handle: PrometheusHandle) {

@@ -245,6 +245,12 @@ impl<N: Network> Directory<N> {
         self.peers.iter().filter(|entry| filter(entry.key())).filter_map(score).collect()
     }
 
+    /// Calls `visit` for the last connection of each peer that is connected or whose score is remembered, in no particular
+    /// order.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&N::Peer, &ConnectionRecord)) {
+        self.peers.iter().for_each(|entry| visit(entry.key(), &entry));
+    }
+
     /// Publishes the score of `peer` to all threads. Removes a peer that is not connected and has no score. Returns whether
     /// the peer is graylisted if that has changed.
     pub(crate) fn publish_score(

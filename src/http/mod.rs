@@ -31,10 +31,13 @@
 //! | `/ready` | 200, or 503 when the node can't do its work now: `{ready, checks: [{name, status, message}]}` ([`check_readiness`]) |
 //! | `/p2p/identity` | the peer id and the addresses of the node, if the application gives them ([`describe_node`]) |
 //! | `/p2p/gossipsub/topics` | the joined topics |
+//! | `…/topics/status?contains=&problems` | the joined and relayed topics, those with problems first, with the size of their meshes |
+//! | `…/peers/status?contains=` | the peers, those with the lowest scores first |
+//! | `/p2p/peers/{peer}` | address, agent and protocol of a peer, if the application gives them ([`describe_peers`]) |
 //! | `…/topics/peers?all` | the subscribers of each joined topic; with `all`, of every topic |
 //! | `…/mesh?topic=` | the mesh of each joined topic |
 //! | `…/fanout` | the fanout of each topic that the application publishes to without having joined it |
-//! | `…/backoffs`, `…/message_cache` | backed-off peers and cached messages, by topic |
+//! | `…/backoffs?peer=`, `…/message_cache` | backed-off peers and cached messages, by topic |
 //! | `…/connections?topics=false` | the connected peers |
 //! | `…/reconnection_delays` | the points that could not be reached |
 //! | `…/scores`, `…/scores/{peer}` | all scores; the components of one score |
@@ -49,11 +52,12 @@
 //! `{"slot_index":1,"pkh":"tz1…"}`).
 //!
 //! Lists take `limit` (1 to 10,000, default 1,000) and `after`, the last identifier of the previous page. A
-//! `Link` header with `rel="next"` names the next page. A page also ends when its items contain 200,000
-//! entries, such as the peers of its topics.
+//! `Link` header with `rel="next"` names the next page. A page also ends when its items contain 50,000
+//! entries, such as the peers of its topics. Of the queries with a `limit` above 256, four of an engine run at a time; the others
+//! wait.
 //!
 //! Errors are `{error, message}`: 400 for a malformed request, 404 for an unknown path, peer or topic, 405
-//! for an unsupported method, and 503 if the engine has stopped or does not answer within two seconds.
+//! for an unsupported method, and 503 with `Retry-After` if the engine has stopped or does not answer within two seconds.
 
 mod document;
 mod endpoint;
@@ -77,7 +81,7 @@ pub use self::{
     handlers::admin::{Transport, TransportFuture, admin_scope},
 };
 use self::{
-    handlers::{Describe, ReadinessChecks, Render},
+    handlers::{Describe, DescribePeer, ReadinessChecks, Render},
     problem::Problem,
     responses::{Check, Identity},
 };
@@ -125,6 +129,15 @@ pub fn describe_node(scope: Scope, describe: impl Fn() -> Identity + Send + Sync
 pub fn check_readiness(scope: Scope, checks: impl Fn() -> Vec<Check> + Send + Sync + 'static) -> Scope {
     let checks: Arc<ReadinessChecks> = Arc::new(checks);
     scope.app_data(Data::from(checks))
+}
+
+/// Adds to a [`scope`] what the transport knows of its peers. `describe` gets the text of a peer id.
+pub fn describe_peers(
+    scope: Scope,
+    describe: impl Fn(String) -> TransportFuture<responses::PeerDetails> + Send + Sync + 'static,
+) -> Scope {
+    let describe: Arc<DescribePeer> = Arc::new(describe);
+    scope.app_data(Data::from(describe))
 }
 
 /// [`scope`] for an application that exports no metrics: `/metrics` responds with 404.

@@ -12,7 +12,7 @@ use crate::{Page, PageOf, network::Key};
 const DEFAULT_LIMIT: usize = 1_000;
 const MAX_LIMIT: usize = 10_000;
 /// A page also ends when its items contain this many entries, such as the peers of its topics.
-const MAX_ENTRIES: usize = 200_000;
+const MAX_ENTRIES: usize = 50_000;
 
 /// Declares the query of a paged list: `limit`, `after` and the parameters of its own. Other parameters are
 /// refused.

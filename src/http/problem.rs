@@ -2,11 +2,17 @@
 
 use std::fmt;
 
-use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::EngineStopped;
+
+/// The seconds after which a client may repeat a request that got 503.
+const RETRY_AFTER: usize = 2;
 
 /// The body of an error response.
 #[derive(Debug, Serialize, ToSchema)]
@@ -15,8 +21,8 @@ pub struct Problem {
     #[serde(skip)]
     #[schema(ignore)]
     status: StatusCode,
-    /// The kind of error: `bad_request`, `not_found`, `method_not_allowed`, `conflict`, `timeout` or
-    /// `stopped`.
+    /// The kind of error: `bad_request`, `not_found`, `method_not_allowed`, `conflict`, `timeout`,
+    /// `transport` or `stopped`.
     pub error: &'static str,
     /// The reason, as a sentence for an operator.
     pub message: String,
@@ -59,6 +65,11 @@ impl Problem {
         Self { status: StatusCode::CONFLICT, error: "conflict", message: message.into() }
     }
 
+    /// 503: the transport does not answer.
+    pub(super) fn transport(message: String) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, error: "transport", message }
+    }
+
     /// 503: the engine is too busy to answer in time.
     pub(super) fn timeout() -> Self {
         let message = "the engine did not answer within 2 s".to_owned();
@@ -85,6 +96,10 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status).json(self)
+        let mut response = HttpResponse::build(self.status);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+        }
+        response.json(self)
     }
 }

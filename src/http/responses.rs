@@ -1,9 +1,12 @@
 //! The JSON bodies of all responses but errors. Field names from [`TopicPeers`] to [`TopicCacheSize`] are
 //! those of the Octez DAL node.
 
+mod overview;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use self::overview::{PeerDetails, PeerSummary, TopicSummary};
 pub use super::identifier::Identifier;
 
 /// The health of the engine.
@@ -44,13 +47,15 @@ pub enum Status {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// `engine`, `heartbeat`, `p2p_stream`, `app_stream`, `inputs` or `topics`; of readiness, `engine`, `heartbeat`, and those of
-    /// the application.
+    /// `engine`, `heartbeat`, `p2p_stream`, `app_stream`, `inputs`, `topics` or `peers`; of readiness, `engine`, `heartbeat`, and
+    /// those of the application.
     pub name: &'static str,
     /// Its result.
     pub status: CheckStatus,
     /// The measured facts, as a sentence for an operator.
     pub message: String,
+    /// The path of the list that has the details, relative to the scope; null if there is none.
+    pub list: Option<&'static str>,
 }
 
 /// The result of a health check.

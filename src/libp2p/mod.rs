@@ -280,7 +280,7 @@ pub use node::engine::{Engine, OutputSource, OutputStream, RefusedInput};
 pub use node::{
     builder::{Node, NodeBuilder, NodeStartError, PublishError},
     driver::NodeDriver,
-    handle::{CommandError, NodeEvent, NodeHandle},
+    handle::{CommandError, NodeEvent, NodeHandle, PeerInfo},
 };
 pub use signature::{
     authenticity::MessageAuthenticity,

@@ -46,7 +46,7 @@ pub use self::{
     inspect::{
         footprint::Footprint,
         memory::MemoryBound,
-        stats::Stats,
+        stats::{Stats, TopicProblem},
         view::{CachedView, ConnectionView, FanoutView, ScoreView, SeenView, TopicScoreView, View},
     },
     node::{Node, NodeOutputs},

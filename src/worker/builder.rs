@@ -8,7 +8,7 @@ use std::{
 
 use actix::ArbiterHandle;
 use crossbeam_utils::CachePadded;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::{Span, error_span};
 
 use super::{
@@ -25,7 +25,7 @@ use crate::{
         inbox::{BusyCount, Inbox},
         pool::{Arbiters, Pool},
         router::actor::RouterActor,
-        shared::{Observer, PeerListener, Shared},
+        shared::{MAX_LONG_QUERIES, Observer, PeerListener, Shared},
         supervisor::actor::SupervisorActor,
         topic_table::TopicTable,
         watch::start_watched,
@@ -324,6 +324,7 @@ impl<N: Network> WorkerBuilder<N> {
             unflushed_topics: CachePadded::default(),
             topic_stats: CachePadded::default(),
             topic_footprint: Mutex::default(),
+            long_queries: Semaphore::new(MAX_LONG_QUERIES),
             peer_stats: Mutex::default(),
             network,
             limits: CurrentLimits::new(self.limits),

@@ -42,14 +42,17 @@ pub use self::{
     event_stream::EngineEvents,
     input::PeerInputs,
     publish_options::{NotPublished, PublishOptions},
-    queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
+    queries::page::{Events, HeartbeatStatus, Page, PageOf, PeerStatus, QueueStatus, Rank},
     settings::ChangeRefused,
     streams::{AppOutputs, DeliveredMessage, P2pOutputs, RecipientStopped},
     subscription::{SubscribeError, TopicMessages},
     ticket::PublishTicket,
 };
 pub use crate::{
-    actors::fault::{EngineError, EngineStopped, StartError},
+    actors::{
+        diagnostics::topic_status::TopicStatus,
+        fault::{EngineError, EngineStopped, StartError},
+    },
     admission::{
         budget::{BudgetCharge, MessageBudget},
         refused::Refused,

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     actors::{
         arbiter::mailbox::TopicAddr,
-        diagnostics::{journal::EventContext, log, sampler::LatencySampler},
+        diagnostics::{journal::EventContext, log, sampler::LatencySampler, topic_status::PublishedTopic},
         shared::{Shared, catch_panic},
         supervisor::messages::SupervisorItem,
     },
@@ -77,6 +77,8 @@ pub(in crate::actors) struct RunningTopic<N: Network> {
     pub(super) sampler: LatencySampler,
     /// The problems for which the topic is counted in the heartbeat monitor.
     problems: EnumMap<TopicProblem, bool>,
+    /// The numbers that the topic table lists.
+    published: Arc<PublishedTopic>,
     /// The topic has retired or was stopped.
     pub(super) stopping: bool,
     /// Where the topic's messages for the application go; `None`: to the stream that all topics share.
@@ -124,6 +126,7 @@ impl<N: Network> RunningTopic<N> {
         pending: impl Iterator<Item = TopicItem<N>>,
     ) -> Self {
         let (series, now) = (shared.topic_labels.of(&state.topic), shared.now());
+        let published = shared.topic_table.get(&state.topic).map(|entry| Arc::clone(&entry.published));
         Self {
             state,
             address,
@@ -137,6 +140,8 @@ impl<N: Network> RunningTopic<N> {
             meter: TopicMeter::new(series),
             sampler: LatencySampler::default(),
             problems: EnumMap::default(),
+            // A topic that is not in the table is about to be stopped.
+            published: published.unwrap_or_default(),
             stopping: false,
             subscription: None,
         }
@@ -288,6 +293,7 @@ impl<N: Network> RunningTopic<N> {
         self.stopping = true;
         self.record_footprint(Footprint::default());
         self.meter.publish(TopicCounts::default());
+        self.published.clear();
     }
 }
 
@@ -325,7 +331,9 @@ impl<N: Network> RunningTopic<N> {
     }
 
     fn publish_gauges(&mut self) {
-        self.meter.publish(self.state.counts());
+        let counts = self.state.counts();
+        self.published.publish(counts, &self.state.problems(), &self.state.parameters().degrees);
+        self.meter.publish(counts);
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use actix::Arbiter;
 use actix_gossipsub::{
     Page, Worker,
-    libp2p::{Libp2pNetwork, TopicName},
+    libp2p::{Libp2pNetwork, NodeEvent, TopicName},
 };
 use futures::future::join_all;
 use libp2p::PeerId;
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::cli::{
     Failure,
-    status_server::{Exporter, StatusServer, default_address},
+    status_server::{Described, Exporter, SharedIdentity, StatusServer, default_address},
 };
 
 /// Time limit for the meshes to form. Publishing starts after it in any case, since gossip reaches nodes without a full
@@ -211,7 +211,10 @@ fn serve(
     first: &DemoNode,
     exporter: &Exporter,
 ) -> Result<StatusServer, Failure> {
-    let start = |address| StatusServer::start(address, first.worker.clone(), exporter, None);
+    let identity = SharedIdentity::new(first.handle.peer_id());
+    identity.on_event(&NodeEvent::Listening(&first.address));
+    let described = Described { identity, node: first.handle.clone(), listens: true, dials: true };
+    let start = |address| StatusServer::start(address, first.worker.clone(), exporter, described.clone());
     match address {
         Some(address) => start(address),
         None => start(default_address()).or_else(|_| start(SocketAddr::from(([127, 0, 0, 1], 0)))),

@@ -141,12 +141,13 @@ impl RunningNode {
             (running.listen(&network.listen).await, running.dial(local.peer, network).await);
         let described = Described {
             identity,
+            node: running.handle.clone(),
             listens: !network.listen.is_empty(),
             dials: !network.dial.is_empty() || !former.peers.is_empty(),
         };
         actix::spawn(redials.run(running.handle.clone(), former.peers));
         let serving = http.map_or(Ok(()), |(address, exporter)| {
-            let server = StatusServer::start(address, running.worker.clone(), &exporter, Some(described))?;
+            let server = StatusServer::start(address, running.worker.clone(), &exporter, described)?;
             running.status_server = Some(server);
             Ok(())
         });

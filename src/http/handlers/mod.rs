@@ -7,7 +7,9 @@ mod events;
 mod health;
 mod identity;
 mod page;
+mod peer_details;
 mod peers;
+mod ranked;
 mod ready;
 mod settings;
 mod topics;
@@ -23,7 +25,9 @@ use tokio::time::timeout;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{OpenApiFactory, scope::scope};
 
-pub(super) use self::{engine::Render, identity::Describe, ready::ReadinessChecks};
+pub(super) use self::{
+    engine::Render, identity::Describe, peer_details::DescribePeer, ready::ReadinessChecks,
+};
 use super::{Displayable, endpoint::endpoint, problem::Problem, responses::Done};
 use crate::{EngineStopped, Worker};
 
@@ -34,21 +38,22 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// All read-only endpoints.
 pub(super) fn endpoints<N: Displayable>() -> impl HttpServiceFactory + OpenApiFactory + 'static {
-    scope("")
+    page::add_files(scope(""))
         .service(endpoint(page::__path_page, page::page))
-        .service(endpoint(page::__path_script, page::script))
-        .service(endpoint(page::__path_style, page::style))
         .service(endpoint(__path_openapi, openapi))
         .service(endpoint(engine::__path_metrics, engine::metrics))
         .service(endpoint(health::__path_health, health::health::<N>))
         .service(endpoint(ready::__path_ready, ready::ready::<N>))
         .service(endpoint(identity::__path_identity, identity::identity))
+        .service(endpoint(peer_details::__path_details, peer_details::details::<N>))
         .service(endpoint(topics::__path_topics, topics::topics::<N>))
+        .service(endpoint(ranked::__path_topics, ranked::topics::<N>))
         .service(endpoint(topics::__path_subscribers, topics::subscribers::<N>))
         .service(endpoint(topics::__path_mesh, topics::mesh::<N>))
         .service(endpoint(topics::__path_fanout, topics::fanout::<N>))
         .service(endpoint(topics::__path_backoffs, topics::backoffs::<N>))
         .service(endpoint(topics::__path_message_cache, topics::message_cache::<N>))
+        .service(endpoint(ranked::__path_peers, ranked::peers::<N>))
         .service(endpoint(peers::__path_connections, peers::connections::<N>))
         .service(endpoint(peers::__path_reconnection_delays, peers::reconnection_delays::<N>))
         .service(endpoint(peers::__path_scores, peers::scores::<N>))
@@ -79,7 +84,12 @@ async fn unknown_path() -> Result<HttpResponse, Problem> {
 
 /// The answer to an engine query, or 503 after [`QUERY_TIMEOUT`].
 async fn with_timeout<T>(query: impl Future<Output = Result<T, EngineStopped>>) -> Result<T, Problem> {
-    Ok(timeout(QUERY_TIMEOUT, query).await.map_err(|_| Problem::timeout())??)
+    Ok(with_deadline(query).await??)
+}
+
+/// The result of a future, or 503 after [`QUERY_TIMEOUT`].
+async fn with_deadline<T>(future: impl Future<Output = T>) -> Result<T, Problem> {
+    timeout(QUERY_TIMEOUT, future).await.map_err(|_| Problem::timeout())
 }
 
 /// The response to a command that has no answer.

@@ -1,7 +1,14 @@
-//! The live page: three files compiled into the program. Its content security policy permits requests to the
+//! The live page: files compiled into the program, without a build step. Its content security policy permits requests to the
 //! same origin only.
 
-use actix_web::{HttpRequest, HttpResponse, http::header};
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    dev::{ServiceFactory, ServiceRequest},
+    http::header,
+};
+use utoipa_actix_web::scope::Scope;
+
+use crate::http::endpoint::endpoint;
 
 /// Scripts, styles and requests of this origin only; no inline code, no framing.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -24,24 +31,42 @@ pub(super) async fn page(request: HttpRequest) -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((header::LOCATION, format!("{last}/"))).finish()
 }
 
-/// The page's script
-#[utoipa::path(
-    get,
-    path = "/page.js",
-    responses((status = 200, description = "The script", content_type = "text/javascript", body = String))
-)]
-pub(super) async fn script() -> HttpResponse {
-    file("text/javascript; charset=utf-8", include_str!("../page/page.js"))
+/// Defines a handler for each of these files, and `add_files`, which adds them to a scope.
+macro_rules! files {
+    ($($name:ident $documentation:ident: $path:literal, $kind:literal;)*) => {
+        $(
+            /// A file of the page
+            #[utoipa::path(
+                get,
+                path = $path,
+                responses((status = 200, description = "The file", content_type = $kind, body = String))
+            )]
+            async fn $name() -> HttpResponse {
+                file(concat!($kind, "; charset=utf-8"), include_str!(concat!("..", $path)))
+            }
+        )*
+
+        /// Adds the files of the page to a scope.
+        pub(super) fn add_files<T>(scope: Scope<T>) -> Scope<T>
+        where
+            T: ServiceFactory<ServiceRequest, Config = (), Error = Error, InitError = ()>,
+        {
+            scope$(.service(endpoint($documentation, $name)))*
+        }
+    };
 }
 
-/// The page's stylesheet
-#[utoipa::path(
-    get,
-    path = "/page.css",
-    responses((status = 200, description = "The stylesheet", content_type = "text/css", body = String))
-)]
-pub(super) async fn style() -> HttpResponse {
-    file("text/css; charset=utf-8", include_str!("../page/page.css"))
+files! {
+    style __path_style: "/page/page.css", "text/css";
+    script __path_script: "/page/page.js", "text/javascript";
+    api __path_api: "/page/api.js", "text/javascript";
+    details __path_details: "/page/details.js", "text/javascript";
+    events __path_events: "/page/events.js", "text/javascript";
+    graph __path_graph: "/page/graph.js", "text/javascript";
+    lists __path_lists: "/page/lists.js", "text/javascript";
+    rates __path_rates: "/page/rates.js", "text/javascript";
+    text __path_text: "/page/text.js", "text/javascript";
+    verdict __path_verdict: "/page/verdict.js", "text/javascript";
 }
 
 fn file(content_type: &'static str, content: &'static str) -> HttpResponse {

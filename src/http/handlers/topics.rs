@@ -136,11 +136,18 @@ pub(super) async fn fanout<N: Displayable>(
     ))
 }
 
+page_query! {
+    BackoffsQuery {
+        /// Only the backoffs of this peer.
+        peer: Option<String>,
+    }
+}
+
 /// The peers that may not be grafted yet, by topic
 #[utoipa::path(
     get,
     path = "/p2p/gossipsub/backoffs",
-    params(PageQuery),
+    params(BackoffsQuery),
     responses(
         (status = 200, description = "Topics, ascending, with their backoffs", body = [TopicBackoffs]),
         BadRequest,
@@ -149,10 +156,19 @@ pub(super) async fn fanout<N: Displayable>(
 )]
 pub(super) async fn backoffs<N: Displayable>(
     request: HttpRequest,
-    query: Query<PageQuery>,
+    query: Query<BackoffsQuery>,
     worker: Data<Worker<N>>,
 ) -> Response {
-    let topics = with_timeout(worker.backoffs(query.page("topic")?)).await?;
+    let page = query.page("topic")?;
+    let topics = match &query.peer {
+        None => with_timeout(worker.backoffs(page)).await?,
+        Some(peer) => {
+            let peer: N::Peer = identifier::parse("peer", peer)?;
+            let PageOf { items, more } = with_timeout(worker.backoffs_of(&peer, page)).await?;
+            let items = items.into_iter().map(|(topic, until)| (topic, vec![(peer.clone(), until)]));
+            PageOf { items: items.collect(), more }
+        }
+    };
     let clock = WallClock::now(worker.now());
     let backoff =
         |(peer, until): &(N::Peer, _)| Backoff { peer: Identifier::new(peer), backoff: clock.format(*until) };

@@ -47,11 +47,13 @@ struct Peer {
     /// The reports since the begin of the minute.
     reports: u32,
     since: Instant,
+    /// The software that the peer reports to run.
+    agent: Option<String>,
 }
 
 impl Peer {
     fn new(now: Instant) -> Self {
-        Self { connections: Vec::new(), reports: 0, since: now }
+        Self { connections: Vec::new(), reports: 0, since: now, agent: None }
     }
 
     /// Counts a report. Returns false if it is one too many.
@@ -104,6 +106,13 @@ impl IdentifyBehaviour {
         }
     }
 
+    /// The peer's end of its oldest connection, and the software that it reports to run; `None` if it is not connected.
+    pub fn describe(&self, peer: &PeerId) -> Option<(Multiaddr, Option<String>)> {
+        let peer = self.peers.get(peer)?;
+        let (_, address) = peer.connections.first()?;
+        Some((address.clone(), peer.agent.clone()))
+    }
+
     fn local(&self) -> MutexGuard<'_, LocalInfo> {
         self.local.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -119,6 +128,9 @@ impl IdentifyBehaviour {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if !peer.may_report(now) {
             return self.state.count_record(PeerRecordOutcome::TooMany);
+        }
+        if report.agent.is_some() {
+            peer.agent = report.agent;
         }
         if !report.addresses.is_empty() {
             self.state.add_listen(id, report.addresses, self.filter);

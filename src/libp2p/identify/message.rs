@@ -17,6 +17,9 @@ mod field {
     pub(super) const SIGNED_PEER_RECORD: u64 = 8;
 }
 
+/// The bytes that are kept of a peer's agent version.
+const MAX_AGENT: usize = 128;
+
 /// The fields of a peer record, and of each of its addresses.
 mod record_field {
     pub(super) const PEER_ID: u64 = 1;
@@ -113,6 +116,8 @@ fn nanoseconds_since_epoch() -> u64 {
 pub(super) struct PeerReport {
     pub(super) addresses: Vec<Multiaddr>,
     pub(super) record: Option<Vec<u8>>,
+    /// The software that it runs, cut to [`MAX_AGENT`] bytes.
+    pub(super) agent: Option<String>,
 }
 
 impl PeerReport {
@@ -123,6 +128,10 @@ impl PeerReport {
             match field.ok()? {
                 (field::LISTEN_ADDRS, Value::Bytes(address)) => {
                     report.addresses.extend(Multiaddr::try_from(address.to_vec()).ok());
+                }
+                (field::AGENT_VERSION, Value::Bytes(agent)) => {
+                    let start = &agent[..agent.len().min(MAX_AGENT)];
+                    report.agent = Some(String::from_utf8_lossy(start).into_owned());
                 }
                 (field::SIGNED_PEER_RECORD, Value::Bytes(record)) => report.record = Some(record.to_vec()),
                 _ => {}

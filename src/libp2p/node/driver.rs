@@ -12,7 +12,7 @@ use std::{
 };
 
 use ::libp2p::{
-    Multiaddr, Swarm, TransportError as SwarmTransportError,
+    Multiaddr, PeerId, Swarm, TransportError as SwarmTransportError,
     core::transport::ListenerId,
     ping,
     swarm::{SwarmEvent, dial_opts::DialOpts},
@@ -26,7 +26,7 @@ use tokio::{
 use super::{
     engine::{Engine, OutputSource},
     engine_inputs::{EngineInputs, InputEvent},
-    handle::{Command, CommandError, NodeEvent, NodeHandle},
+    handle::{Command, CommandError, NodeEvent, NodeHandle, PeerInfo},
     transfer::{MAX_ITEMS_PER_ROUND, poll_transfer},
 };
 use crate::libp2p::swarm::{
@@ -181,11 +181,25 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
                 self.swarm.behaviour_mut().gossipsub.block(peer, duration);
                 let _ = answer.send(Ok(()));
             }
+            Command::Describe(peer, answer) => {
+                let _ = answer.send(Ok(self.describe(&peer)));
+            }
             Command::Unblock(peer, answer) => {
                 let _ = answer.send(Ok(self.swarm.behaviour_mut().gossipsub.unblock(&peer)));
             }
         }
         true
+    }
+
+    fn describe(&self, peer: &PeerId) -> PeerInfo {
+        let TransportBehaviour { gossipsub, identify, .. } = self.swarm.behaviour();
+        let (address, agent) = identify.describe(peer).unzip();
+        PeerInfo {
+            address,
+            agent: agent.flatten(),
+            protocol: gossipsub.protocol_of(peer).cloned(),
+            blocked_for: gossipsub.blocked_for(peer),
+        }
     }
 
     fn close_all(&mut self) {

@@ -11,7 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::engine_inputs::InputEvent;
 use crate::{
-    libp2p::{network::Libp2pNetwork, state::refusals::RefusedConnections, swarm::event::Event},
+    libp2p::{
+        connection::capabilities::ProtocolId, network::Libp2pNetwork, state::refusals::RefusedConnections,
+        swarm::event::Event,
+    },
     network::P2pInput,
 };
 
@@ -25,7 +28,22 @@ pub(super) enum Command {
     Block(PeerId, Duration, oneshot::Sender<Result<(), CommandError>>),
     /// Answered with whether the peer was blocked.
     Unblock(PeerId, oneshot::Sender<Result<bool, CommandError>>),
+    Describe(PeerId, oneshot::Sender<Result<PeerInfo, CommandError>>),
     Shutdown,
+}
+
+/// What the transport knows of a peer. Without a connection, only whether it is blocked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerInfo {
+    /// The peer's end of its oldest connection.
+    pub address: Option<Multiaddr>,
+    /// The software that the peer reports to run, at most 128 bytes. Not verified.
+    pub agent: Option<String>,
+    /// The negotiated protocol.
+    pub protocol: Option<ProtocolId>,
+    /// The time for which the peer is still [blocked](NodeHandle::block), [`Duration::MAX`] if for ever.
+    pub blocked_for: Option<Duration>,
 }
 
 /// Why a node did not carry out a command.
@@ -130,6 +148,16 @@ impl NodeHandle {
     /// The node has ended.
     pub async fn unblock(&self, peer: PeerId) -> Result<bool, CommandError> {
         self.request(|answer| Command::Unblock(peer, answer)).await
+    }
+
+    /// What the transport knows of `peer`.
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
+    ///
+    /// # Errors
+    /// The node has ended.
+    pub async fn describe(&self, peer: PeerId) -> Result<PeerInfo, CommandError> {
+        self.request(|answer| Command::Describe(peer, answer)).await
     }
 
     /// Ends the node: it writes what is queued, for 200 ms at most, and closes its connections. Returns when the

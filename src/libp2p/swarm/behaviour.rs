@@ -294,6 +294,7 @@ impl NetworkBehaviour for Behaviour {
         match event {
             HandlerEvent::Established(Established { protocol, queue }) => {
                 let version = protocol.version;
+                self.connections.set_protocol(&peer, connection, protocol.clone());
                 self.add_event(Event::Established { peer, protocol });
                 self.change(peer, |connections| {
                     connections.gossipsub_established(&peer, connection, version, queue)

@@ -13,7 +13,7 @@ use ::libp2p::{
 };
 
 use super::behaviour::Behaviour;
-use crate::network::ConnectionRefusal;
+use crate::{libp2p::connection::capabilities::ProtocolId, network::ConnectionRefusal};
 
 /// When a block ends. The order is that of the times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +63,14 @@ impl BlockList {
         }
     }
 
+    /// The time until the block of a peer ends, [`Duration::MAX`] if it never does; `None` if the peer is not blocked.
+    pub(super) fn remaining(&self, peer: &PeerId, now: Instant) -> Option<Duration> {
+        match self.ends.get(peer)? {
+            End::Never => Some(Duration::MAX),
+            End::At(end) => end.checked_duration_since(now).filter(|remaining| !remaining.is_zero()),
+        }
+    }
+
     /// Lifts the block of a peer. Returns whether it was blocked.
     pub(super) fn remove(&mut self, peer: &PeerId, now: Instant) -> bool {
         self.ends.remove(peer).is_some_and(|end| {
@@ -92,6 +100,16 @@ impl Behaviour {
     /// The blocked peers, the one whose block ends first at the front.
     pub fn blocked(&self) -> impl Iterator<Item = &PeerId> {
         self.blocked.peers(Instant::now())
+    }
+
+    /// The time for which a peer is still blocked, [`Duration::MAX`] if for ever; `None` if it is not blocked.
+    pub fn blocked_for(&self, peer: &PeerId) -> Option<Duration> {
+        self.blocked.remaining(peer, Instant::now())
+    }
+
+    /// The protocol of the connection that messages to a peer go through; `None` if it is not connected.
+    pub fn protocol_of(&self, peer: &PeerId) -> Option<&ProtocolId> {
+        self.connections.protocol(peer)
     }
 
     /// Admits a blocked peer again. Returns `false` if the peer was not blocked.

@@ -12,7 +12,7 @@ use ::libp2p::{PeerId, swarm::ConnectionId};
 
 use crate::{
     libp2p::connection::{
-        capabilities::Version,
+        capabilities::{ProtocolId, Version},
         inbound_stream::InboundRpc,
         lanes::{Item, LaneCounts},
         push::Push,
@@ -32,6 +32,8 @@ struct Connection {
     remote_address: Option<SocketAddr>,
     /// Set while the connection carries gossipsub.
     queue: Option<Arc<SendQueue>>,
+    /// The protocol that was negotiated first.
+    protocol: Option<ProtocolId>,
     /// Streams that were dropped because of the bytes that the peer sent.
     bad_streams: u32,
     /// Streams that the peer opened after its first one.
@@ -66,8 +68,15 @@ impl Connections {
         dialled: bool,
         remote_address: Option<SocketAddr>,
     ) {
-        let connection =
-            Connection { id, dialled, remote_address, queue: None, bad_streams: 0, reopened_streams: 0 };
+        let connection = Connection {
+            id,
+            dialled,
+            remote_address,
+            queue: None,
+            protocol: None,
+            bad_streams: 0,
+            reopened_streams: 0,
+        };
         self.0.entry(peer).or_default().push(connection);
     }
 
@@ -147,6 +156,19 @@ impl Connections {
         let mut total = push_all(other, items);
         total.merge(Push { superseded: drop_all(superseded, DropReason::Superseded), ..Push::default() });
         if total == Push::default() { Change::None } else { Change::Requeued(total) }
+    }
+
+    /// The protocol of a connection was negotiated.
+    pub(super) fn set_protocol(&mut self, peer: &PeerId, id: ConnectionId, protocol: ProtocolId) {
+        if let Some(connection) = self.connection(peer, id) {
+            connection.protocol = Some(protocol);
+        }
+    }
+
+    /// The protocol of the connection that messages to a peer go through.
+    pub(super) fn protocol(&self, peer: &PeerId) -> Option<&ProtocolId> {
+        let connections = self.0.get(peer)?;
+        connections.iter().find(|connection| connection.queue.is_some())?.protocol.as_ref()
     }
 
     /// Counts a stream that was dropped because of the bytes that the peer sent. Returns the number for the connection.

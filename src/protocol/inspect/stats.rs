@@ -86,13 +86,24 @@ impl AddAssign for Stats {
 /// Why a joined topic needs attention, as of its last heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]
-pub(crate) enum TopicProblem {
+#[non_exhaustive]
+pub enum TopicProblem {
     /// No connected peer is subscribed to it.
     NoPeers,
     /// Its mesh has fewer than D_low peers.
     BelowDLow,
     /// It has no score parameters of its own, while other topics have some.
     NoScores,
+}
+
+impl TopicProblem {
+    /// All problems, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::NoPeers, Self::BelowDLow, Self::NoScores];
+
+    /// The name, as used in labels.
+    pub fn name(self) -> &'static str {
+        Self::VARIANTS[self as usize]
+    }
 }
 
 /// The numbers of one topic that its gauges publish.

@@ -44,6 +44,11 @@ impl<N: Network> TopicState<N> {
         self.backoffs.iter().map(|(peer, until)| (peer.clone(), until)).collect()
     }
 
+    /// The end of the backoff of a peer, which may have passed.
+    pub(crate) fn backoff_of(&self, peer: &N::Peer) -> Option<Timestamp> {
+        self.backoffs.get(peer)
+    }
+
     /// The number of messages in the history by age in heartbeats, oldest first.
     pub(crate) fn cached_by_age(&self) -> Vec<(u64, usize)> {
         self.history.entries_per_tick()

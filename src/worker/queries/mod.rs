@@ -7,12 +7,13 @@ mod topics;
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{SemaphorePermit, oneshot};
 
-use self::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus};
+use self::page::{Events, FirstItems, HeartbeatStatus, Page, PageOf, PeerStatus, QueueStatus, Rank};
 use super::Worker;
 use crate::{
     actors::{
+        diagnostics::topic_status::TopicStatus,
         fault::EngineStopped,
         mesh::messages::{TopicItem, TopicQuery},
         supervisor::messages::{PassiveTopics, Snapshot, SupervisorItem, TakeSnapshot},
@@ -20,7 +21,8 @@ use crate::{
     limits::Limits,
     network::Network,
     protocol::{
-        exchange::peer_view::PeerView,
+        connection::ConnectionId,
+        exchange::peer_view::{PeerStatus as ConnectionStatus, PeerView},
         inspect::{
             footprint::Footprint,
             stats::{Stats, TopicProblem},
@@ -100,6 +102,63 @@ impl<N: Network> Worker<N> {
         PageOf::sorted(scores, page.limit, |(peer, _)| peer)
     }
 
+    /// The connected peers and those whose scores are remembered, the connected ones with the lowest scores first
+    /// ([`PeerStatus::rank`]): those of the page for which `filter` is true. It is called for every peer, in no particular
+    /// order.
+    pub fn peer_statuses(
+        &self,
+        page: &Page<(Rank, N::Peer)>,
+        mut filter: impl FnMut(&N::Peer, &PeerStatus) -> bool,
+    ) -> PageOf<(N::Peer, PeerStatus)> {
+        let mut first = FirstItems::new(page);
+        self.shared.directory.for_each(|peer, record| {
+            let ConnectionStatus { connection_id, direct, score } = record.status();
+            let status = PeerStatus {
+                connected: record.is_connected(),
+                outbound: connection_id.is_some_and(ConnectionId::is_outbound),
+                direct,
+                bootstrap: connection_id.is_some_and(ConnectionId::is_bootstrap),
+                score: score.unwrap_or(0.0),
+            };
+            if filter(peer, &status) {
+                first.offer(status.rank(), peer, status);
+            }
+        });
+        first.finish()
+    }
+
+    /// The topics that this node is in the mesh of, joined or relayed, those that need attention first
+    /// ([`TopicStatus::rank`]): those of the page for which `filter` is true. It is called for every topic, in no particular
+    /// order. No topic is asked: each has published its numbers at its last heartbeat.
+    ///
+    /// # Examples
+    /// ```
+    /// # use actix_gossipsub::{Limits, LimitsConfig, Page, Started, Worker, plain::PlainNetwork, protocol::TopicProblem};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> { actix::System::new().block_on(async {
+    /// # let limits = Limits::try_from(LimitsConfig::default())?;
+    /// let Started { worker, .. } = Worker::builder(PlainNetwork::new(), limits).start(["a".to_owned()])?;
+    /// worker.settle().await;
+    /// let topics = worker.topic_statuses(&Page::first(10), |_, status| status.problem.is_some()).items;
+    /// assert_eq!((topics[0].0.as_str(), topics[0].1.problem), ("a", Some(TopicProblem::NoPeers)));
+    /// # worker.shutdown().await;
+    /// # Ok(()) }) }
+    /// ```
+    pub fn topic_statuses(
+        &self,
+        page: &Page<(Rank, N::Topic)>,
+        mut filter: impl FnMut(&N::Topic, &TopicStatus) -> bool,
+    ) -> PageOf<(N::Topic, TopicStatus)> {
+        let mut first = FirstItems::new(page);
+        for entry in &self.shared.topic_table {
+            if let Some(status) = entry.published.read()
+                && filter(entry.key(), &status)
+            {
+                first.offer(status.rank(), entry.key(), status);
+            }
+        }
+        first.finish()
+    }
+
     /// The last heartbeat.
     pub fn last_heartbeat(&self) -> HeartbeatStatus {
         let monitor = &self.shared.heartbeat_monitor;
@@ -164,6 +223,20 @@ impl<N: Network> Worker<N> {
     /// The number of events of each kind since the start: its name, its reason (empty if it has none) and the number.
     pub fn event_counts(&self) -> Vec<(&'static str, &'static str, u64)> {
         self.shared.event_log.totals()
+    }
+}
+
+/// A query of more items than this is a long one.
+const MAX_SHORT_QUERY: usize = 256;
+
+impl<N: Network> Worker<N> {
+    /// Waits until fewer than four other long queries run; at once for a query of few items. The query ends when the result
+    /// is dropped.
+    async fn begin_query(&self, limit: usize) -> Result<Option<SemaphorePermit<'_>>, EngineStopped> {
+        if limit <= MAX_SHORT_QUERY {
+            return Ok(None);
+        }
+        self.shared.long_queries.acquire().await.map(Some).map_err(|_| EngineStopped)
     }
 }
 

@@ -1,8 +1,15 @@
 //! The types in which queries are asked and answered: pages of ordered lists, queue fill levels, events.
 
+use std::collections::BTreeMap;
+
 use derive_where::derive_where;
 
-use crate::{network::Network, protocol::outcome::decision::EventRecord, timestamp::Timestamp};
+use crate::{
+    actors::diagnostics::topic_status::TopicStatus,
+    network::Network,
+    protocol::{inspect::stats::TopicProblem, outcome::decision::EventRecord},
+    timestamp::Timestamp,
+};
 
 /// The part of a list that a query returns. Lists are ordered by their keys. They may change between two queries.
 ///
@@ -73,6 +80,89 @@ impl<T> PageOf<T> {
         let more = items.len() > limit;
         items.truncate(limit);
         Self { items, more }
+    }
+}
+
+/// The position of an item in a list that begins with what needs attention first. A list is ordered by rank, and items of
+/// one rank by their keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rank {
+    /// The kind of problem: 0 is the most urgent.
+    pub class: u8,
+    /// The order within the kind.
+    pub value: i64,
+}
+
+impl TopicStatus {
+    /// Topics without subscribers are first, then those with the smallest meshes below D_low, then those without score
+    /// parameters, then all others.
+    pub fn rank(&self) -> Rank {
+        let class = self.problem.map_or(TopicProblem::ALL.len(), |problem| problem as usize);
+        let below = self.problem == Some(TopicProblem::BelowDLow);
+        let value = if below { i64::try_from(self.mesh).unwrap_or(i64::MAX) } else { 0 };
+        Rank { class: u8::try_from(class).unwrap_or(u8::MAX), value }
+    }
+}
+
+/// A peer that is connected, or whose score is remembered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeerStatus {
+    /// Whether it is connected.
+    pub connected: bool,
+    /// Whether we dialled its last connection.
+    pub outbound: bool,
+    /// Whether it is a direct peer.
+    pub direct: bool,
+    /// Whether it is a bootstrap peer.
+    pub bootstrap: bool,
+    /// Its score, without deliveries since the last heartbeat.
+    pub score: f64,
+}
+
+impl PeerStatus {
+    /// Connected peers are before others, and peers with lower scores before those with higher ones.
+    pub fn rank(&self) -> Rank {
+        // An integer of the same order as the float, as in `f64::total_cmp`: but for the sign, the bits of a negative one are
+        // inverted.
+        let bits = self.score.to_bits().cast_signed();
+        let value = bits ^ (((bits >> 63).cast_unsigned()) >> 1).cast_signed();
+        Rank { class: u8::from(!self.connected), value }
+    }
+}
+
+/// The first items of a ranked list, of those that are [offered](Self::offer).
+pub(super) struct FirstItems<'a, K, T> {
+    page: &'a Page<(Rank, K)>,
+    items: BTreeMap<(Rank, K), T>,
+    more: bool,
+}
+
+impl<'a, K: Clone + Ord, T> FirstItems<'a, K, T> {
+    pub(super) fn new(page: &'a Page<(Rank, K)>) -> Self {
+        Self { page, items: BTreeMap::new(), more: false }
+    }
+
+    /// Adds an item, if it is on the page as far as that is known.
+    pub(super) fn offer(&mut self, rank: Rank, key: &K, item: T) {
+        let position = (rank, key);
+        if self.page.after.as_ref().is_some_and(|(rank, key)| position <= (*rank, key)) {
+            return;
+        }
+        let last = self.items.last_key_value().map(|((rank, key), _)| (*rank, key));
+        if self.items.len() >= self.page.limit && last.is_none_or(|last| last < position) {
+            self.more = true;
+            return;
+        }
+        self.items.insert((rank, key.clone()), item);
+        if self.items.len() > self.page.limit {
+            self.items.pop_last();
+            self.more = true;
+        }
+    }
+
+    pub(super) fn finish(self) -> PageOf<(K, T)> {
+        let items = self.items.into_iter().map(|((_, key), item)| (key, item)).collect();
+        PageOf { items, more: self.more }
     }
 }
 

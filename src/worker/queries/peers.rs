@@ -24,6 +24,7 @@ impl<N: Network> Worker<N> {
         page: Page<N::Peer>,
     ) -> Result<PageOf<(N::Peer, ConnectionView<N>)>, EngineStopped> {
         let Page { mut after, limit, max_entries } = page;
+        let _running = self.begin_query(limit).await?;
         let (mut items, mut total_entries) = (Vec::new(), 0_usize);
         while items.len() < limit && total_entries < max_entries {
             let start = after.take();

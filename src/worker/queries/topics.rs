@@ -122,6 +122,23 @@ impl<N: Network> Worker<N> {
         Ok(backoffs.filter(|backoff| !backoff.remaining.is_zero()).collect())
     }
 
+    /// When the backoff of one peer on each topic ends, for the topics on which it has one. Expired entries are included until
+    /// their cleanup.
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn backoffs_of(
+        &self,
+        peer: &N::Peer,
+        page: Page<N::Topic>,
+    ) -> Result<PageOf<(N::Topic, Timestamp)>, EngineStopped> {
+        let peer = peer.clone();
+        let query = move |state: &TopicState<N>| state.backoff_of(&peer);
+        self.query_topics(page, PassiveTopics::WithBackoffs, query, |_| 1).await
+    }
+
     /// The number of messages in the message cache of each topic, by the number of the heartbeat in which they arrived.
     ///
     /// Cancellation safe: dropping the future changes nothing.
@@ -167,6 +184,7 @@ impl<N: Network> Worker<N> {
         entries: impl Fn(&T) -> usize,
     ) -> Result<PageOf<(N::Topic, T)>, EngineStopped> {
         let Page { mut after, limit, max_entries } = page;
+        let _running = self.begin_query(limit).await?;
         let (mut items, mut total_entries) = (Vec::new(), 0_usize);
         while items.len() < limit && total_entries < max_entries {
             let wanted = TOPICS_AT_ONCE.min(limit - items.len());

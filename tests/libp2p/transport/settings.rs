@@ -99,6 +99,39 @@ fn a_peer_that_the_application_blocks_is_refused_until_it_is_admitted_again() {
 }
 
 #[test]
+fn a_node_describes_its_peers() {
+    run(async {
+        let (alice, bob) = (node(None).await, node(None).await);
+        meet(&alice, &bob).await;
+        let describe = async || alice.handle().describe(bob.peer_id()).await.expect("the node runs");
+        // Identify reports the agent after the connection.
+        while describe().await.agent.is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let info = describe().await;
+        let address = info.address.expect("a connection").to_string();
+        assert!(bob.addresses()[0].to_string().starts_with(&address), "{address}");
+        assert_eq!(info.agent.as_deref(), Some(concat!("actix-gossipsub/", env!("CARGO_PKG_VERSION"))));
+        assert_eq!(info.protocol.expect("gossipsub").to_string(), "/meshsub/1.2.0");
+        assert_eq!(info.blocked_for, None);
+        alice.handle().block(bob.peer_id(), Duration::from_secs(60)).await.expect("the node runs");
+        connected(&alice, &bob, false).await;
+        let blocked = describe().await;
+        assert!(blocked.blocked_for.is_some_and(|time| time <= Duration::from_secs(60)), "{blocked:?}");
+        while describe().await.address.is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!((describe().await.agent, describe().await.protocol), (None, None));
+        alice.handle().block(bob.peer_id(), Duration::MAX).await.expect("the node runs");
+        assert_eq!(describe().await.blocked_for, Some(Duration::MAX));
+        alice.handle().unblock(bob.peer_id()).await.expect("the node runs");
+        assert_eq!(describe().await.blocked_for, None);
+        alice.shutdown().await;
+        bob.shutdown().await;
+    });
+}
+
+#[test]
 fn a_node_stores_only_the_subscriptions_that_its_filter_allows() {
     run(async {
         let filtered = |key| {

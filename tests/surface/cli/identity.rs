@@ -113,7 +113,7 @@ fn keys_of_all_four_types_are_identities() {
 }
 
 #[test]
-fn the_api_names_the_node_and_its_addresses() {
+fn the_api_names_the_node_its_addresses_and_its_peers() {
     let mut node = Process::start(&["node", "--json", "--topic", "t", "--http", "127.0.0.1:0"]);
     let lines = node.until("serving", 1);
     let of = |event: &str| lines.iter().find(|line| line["event"] == event).unwrap().clone();
@@ -124,5 +124,23 @@ fn the_api_names_the_node_and_its_addresses() {
     assert!(status.contains("200"), "{status} {identity}");
     let identity: Value = serde_json::from_str(&identity).unwrap();
     assert_eq!(identity, serde_json::json!({ "peer_id": text("peer_id"), "addresses": [full] }));
+    let dialler = Process::start(&["node", "--json", "--topic", "t", "--dial", &full]);
+    let connected = node.until("connected", 1);
+    let peer = connected.iter().find(|line| line["event"] == "connected").unwrap()["peer"].clone();
+    let details = || -> Value {
+        let (status, details) = get(&url, &format!("/p2p/peers/{}", peer.as_str().unwrap()), None);
+        assert!(status.contains("200"), "{status} {details}");
+        serde_json::from_str(&details).unwrap()
+    };
+    // Identify reports the agent after the connection.
+    while details()["agent"].is_null() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let details = details();
+    assert!(details["agent"].as_str().unwrap().starts_with("actix-gossipsub/"), "{details}");
+    assert!(details["address"].as_str().unwrap().starts_with("/ip4/127.0.0.1/tcp/"), "{details}");
+    assert_eq!((&details["protocol"], &details["blocked_until"]), (&"/meshsub/1.2.0".into(), &Value::Null));
+    assert!(get(&url, "/p2p/peers/x", None).0.contains("400"));
+    dialler.terminate();
     node.terminate();
 }

@@ -94,9 +94,35 @@ impl Browser {
     /// Sets the preferred colour scheme.
     pub async fn prefer(&self, scheme: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
+        self.command("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    /// Sets the size of the page in pixels of CSS, and the number of pixels of the screen for each: a window of 1280 pixels at
+    /// 200 % has 640 of CSS, each two wide.
+    pub async fn resize(&self, width: u32, height: u32, scale: f64) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": scale, "mobile": false });
+        self.command("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    /// Sends a command of the DevTools protocol.
+    async fn command(&self, name: &str, parameters: Value) {
+        let command = json!({ "cmd": name, "params": parameters });
         let answer = self.driver.post("goog/cdp/execute", command).await;
         assert!(answer["value"].get("error").is_none(), "{answer}");
+    }
+
+    /// Writes a picture of the window to the folder that `GOSSIPSUB_SCREENSHOTS` names, if it is set.
+    pub async fn picture(&self, name: &str) {
+        if let Some(folder) = std::env::var_os("GOSSIPSUB_SCREENSHOTS") {
+            let picture = self.client.screenshot().await.expect("a picture");
+            std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), picture)
+                .expect("a writable folder");
+        }
+    }
+
+    /// The process id of the driver, whose children are those of the browser.
+    pub fn process(&self) -> u32 {
+        self.driver.process.id()
     }
 }
 
@@ -155,6 +181,7 @@ impl Driver {
     }
 }
 
-fn is_required() -> bool {
+/// Whether a test fails, and is not skipped, without a real browser and the tools for it.
+pub fn is_required() -> bool {
     ["CI", "GOSSIPSUB_REQUIRE_BROWSER"].iter().any(|name| std::env::var_os(name).is_some())
 }

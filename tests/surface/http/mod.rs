@@ -10,5 +10,6 @@ mod lists;
 mod load;
 mod page;
 mod problems;
+mod ranked;
 mod scrape;
 mod support;

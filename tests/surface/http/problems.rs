@@ -89,6 +89,12 @@ fn an_application_serves_metrics_and_identity_only_if_it_has_them() {
         assert_eq!(without.get("/metrics").await.status, 404);
         assert_eq!(with.json("/p2p/identity").await["peer_id"], "1");
         assert_eq!(without.json("/p2p/identity").await, json!({ "peer_id": null, "addresses": [] }));
+        let nothing = json!({ "address": null, "agent": null, "protocol": null, "blocked_until": null });
+        assert_eq!(without.json("/p2p/peers/5").await, nothing);
+        assert_eq!(with.json("/p2p/peers/5").await["address"], "/dns4/5.example/tcp/4001");
+        let answer = with.get("/p2p/peers/99").await;
+        assert_eq!((answer.status.as_u16(), answer.json()["error"].clone()), (503, json!("transport")));
+        assert_eq!(without.get("/p2p/peers/x").await.status, 400);
         // Mounted below a path prefix of the application.
         let served = worker.clone();
         let below = Server::serving(move || {

@@ -127,20 +127,30 @@ pub struct Server {
 
 impl Server {
     pub fn of(worker: &Engine) -> Self {
+        Self::at(([127, 0, 0, 1], 0).into(), worker)
+    }
+
+    /// A server on this address, which is free.
+    pub fn at(address: SocketAddr, worker: &Engine) -> Self {
         let worker = worker.clone();
         let identity = || {
             let addresses = vec!["/ip4/192.0.2.1/tcp/4001/p2p/1".to_owned()];
             http::responses::Identity { peer_id: Some("1".to_owned()), addresses }
         };
-        Self::serving(move || {
-            http::describe_node(http::scope(worker.clone(), || "# nothing\n".to_owned()), identity)
+        Self::serving_at(address, move || {
+            let scope = http::scope(worker.clone(), || "# nothing\n".to_owned());
+            http::describe_peers(http::describe_node(scope, identity), |peer| Box::pin(details(peer)))
         })
     }
 
     pub fn serving(scope: impl Fn() -> Scope + Clone + Send + 'static) -> Self {
+        Self::serving_at(([127, 0, 0, 1], 0).into(), scope)
+    }
+
+    fn serving_at(address: SocketAddr, scope: impl Fn() -> Scope + Clone + Send + 'static) -> Self {
         let factory = move || App::new().service(scope());
         let server = HttpServer::new(factory).workers(1).disable_signals();
-        let server = server.bind(("127.0.0.1", 0)).expect("a free port");
+        let server = server.bind(address).expect("a free port");
         let address = server.addrs()[0];
         let server = server.run();
         let handle = server.handle();
@@ -162,7 +172,8 @@ impl Server {
         let answer = send(method, &url, &[], body.as_ref()).await.expect("an answer");
         let header = |name: &str| answer.header(name).map(str::to_owned);
         let (kind, link) = (header("content-type").unwrap_or_default(), header("link"));
-        Answer { status: answer.status, kind, link, text: answer.text }
+        let retry_after = header("retry-after");
+        Answer { status: answer.status, kind, link, retry_after, text: answer.text }
     }
 
     /// The JSON body of a successful GET request.
@@ -173,10 +184,24 @@ impl Server {
     }
 }
 
+/// What the transport of these tests knows of a peer. It refuses peer 40 for ever, and does not answer about peer 99.
+async fn details(peer: String) -> Result<http::responses::PeerDetails, String> {
+    if peer == "99" {
+        return Err("the transport has stopped".to_owned());
+    }
+    Ok(http::responses::PeerDetails {
+        address: Some(format!("/dns4/{peer}.example/tcp/4001")),
+        agent: Some("go-libp2p/0.36.2".to_owned()),
+        protocol: Some("/meshsub/1.2.0".to_owned()),
+        blocked_until: (peer == "40").then(|| "9999-12-31T23:59:59.000Z".to_owned()),
+    })
+}
+
 pub struct Answer {
     pub status: StatusCode,
     pub kind: String,
     pub link: Option<String>,
+    pub retry_after: Option<String>,
     pub text: String,
 }
 
