@@ -133,6 +133,9 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) peer_stats: Mutex<Stats>,
     /// The footprint of the topics that have an actor, each as of its last heartbeat.
     pub(crate) topic_footprint: Mutex<Footprint>,
+    /// The permits for long lists over HTTP: each may have megabytes.
+    #[cfg(feature = "http")]
+    pub(crate) list_permits: Arc<tokio::sync::Semaphore>,
 }
 
 /// Returns `None` if `run` panicked. The caller uses nothing any more that a panic can leave half changed.

@@ -9,7 +9,7 @@ use actix_gossipsub::{
 };
 use libp2p::Multiaddr;
 
-use super::{config::Position, identity::KeyError};
+use super::{admin_token::TokenError, config::Position, identity::KeyError};
 
 /// The error of a command, printed after "error: ".
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,8 @@ pub enum Failure {
     Options(InvalidLimits),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error("no topic: name one with --topic <TOPIC>, or in the file with [topics] join = [\"TOPIC\"]")]
     NoTopic,
     #[error("{address}: {error}: choose another address with --listen, or port 0 for any free port")]
@@ -101,6 +103,7 @@ impl Failure {
             | Self::Rules(_)
             | Self::Options(_)
             | Self::Key(_)
+            | Self::Token(_)
             | Self::NoTopic
             | Self::TooManyDeliveries { .. } => 2,
             _ => 1,

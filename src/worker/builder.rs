@@ -53,6 +53,10 @@ use crate::{
     },
 };
 
+/// The most long lists that are made over HTTP at the same time: each may have megabytes.
+#[cfg(feature = "http")]
+const MAX_LISTS: usize = 4;
+
 /// The configuration of an engine. Every setting has a default.
 ///
 /// # Examples
@@ -309,6 +313,8 @@ impl<N: Network> WorkerBuilder<N> {
             unflushed_topics: CachePadded::default(),
             topic_stats: CachePadded::default(),
             topic_footprint: Mutex::default(),
+            #[cfg(feature = "http")]
+            list_permits: Arc::new(tokio::sync::Semaphore::new(MAX_LISTS)),
             peer_stats: Mutex::default(),
             network,
             limits: CurrentLimits::new(self.limits),

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::cli::{
     Failure,
-    status_server::{Exporter, StatusServer, default_address},
+    status_server::{Exporter, Served, StatusServer, default_address},
 };
 
 /// Time limit for the meshes to form. Publishing starts after it in any case, since gossip reaches nodes without a full
@@ -180,7 +180,7 @@ fn serve(
     first: &DemoNode,
     exporter: &Exporter,
 ) -> Result<StatusServer, Failure> {
-    let start = |address| StatusServer::start(address, first.worker.clone(), exporter, None);
+    let start = |address| StatusServer::start(address, exporter, Served::new(first.worker.clone()));
     match address {
         Some(address) => start(address),
         None => start(default_address()).or_else(|_| start(SocketAddr::from(([127, 0, 0, 1], 0)))),

@@ -3,9 +3,10 @@
 
 pub(super) mod admin;
 mod engine;
-mod events;
+pub(super) mod events;
 mod health;
 mod identity;
+mod messages;
 mod page;
 mod peers;
 mod settings;
@@ -19,17 +20,22 @@ use actix_web::{
     web::{Data, to},
 };
 use tokio::time::timeout;
-use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{OpenApiFactory, scope::scope};
 
 pub(super) use self::{engine::Render, identity::Describe};
-use super::{Displayable, endpoint::endpoint, problem::Problem, responses::Done};
-use crate::{EngineStopped, Worker};
+use super::{
+    Displayable,
+    document::Document,
+    endpoint::{endpoint, list},
+    problem::Problem,
+    responses::Done,
+};
+use crate::{EngineStopped, Page, Worker};
 
 type Response = Result<HttpResponse, Problem>;
 
 /// The time limit of one query to the engine.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// All read-only endpoints.
 pub(super) fn endpoints<N: Displayable>() -> impl HttpServiceFactory + OpenApiFactory + 'static {
@@ -37,27 +43,27 @@ pub(super) fn endpoints<N: Displayable>() -> impl HttpServiceFactory + OpenApiFa
         .service(endpoint(page::__path_page, page::page))
         .service(endpoint(page::__path_script, page::script))
         .service(endpoint(page::__path_style, page::style))
-        .service(endpoint(__path_openapi, openapi))
+        .service(endpoint(__path_openapi, openapi::<N>))
         .service(endpoint(engine::__path_metrics, engine::metrics))
         .service(endpoint(health::__path_health, health::health::<N>))
         .service(endpoint(identity::__path_identity, identity::identity))
-        .service(endpoint(topics::__path_topics, topics::topics::<N>))
-        .service(endpoint(topics::__path_subscribers, topics::subscribers::<N>))
-        .service(endpoint(topics::__path_mesh, topics::mesh::<N>))
-        .service(endpoint(topics::__path_fanout, topics::fanout::<N>))
-        .service(endpoint(topics::__path_backoffs, topics::backoffs::<N>))
-        .service(endpoint(topics::__path_message_cache, topics::message_cache::<N>))
-        .service(endpoint(peers::__path_connections, peers::connections::<N>))
-        .service(endpoint(peers::__path_reconnection_delays, peers::reconnection_delays::<N>))
-        .service(endpoint(peers::__path_scores, peers::scores::<N>))
-        .service(endpoint(peers::__path_score, peers::score::<N>))
-        .service(endpoint(events::__path_explain, events::explain::<N>))
-        .service(endpoint(events::__path_events, events::events::<N>))
+        .service(list(topics::__path_topics, topics::topics::<N>))
+        .service(list(topics::__path_subscribers, topics::subscribers::<N>))
+        .service(list(topics::__path_mesh, topics::mesh::<N>))
+        .service(list(topics::__path_fanout, topics::fanout::<N>))
+        .service(list(topics::__path_backoffs, topics::backoffs::<N>))
+        .service(list(topics::__path_message_cache, topics::message_cache::<N>))
+        .service(list(peers::__path_connections, peers::connections::<N>))
+        .service(list(peers::__path_reconnection_delays, peers::reconnection_delays::<N>))
+        .service(list(peers::__path_scores, peers::scores::<N>))
+        .service(list(peers::__path_score, peers::score::<N>))
+        .service(list(events::__path_explain, events::explain::<N>))
+        .service(list(events::__path_events, events::events::<N>))
         .service(endpoint(events::__path_decisions, events::decisions::<N>))
         .service(endpoint(engine::__path_parameters, engine::parameters::<N>))
         .service(endpoint(engine::__path_stats, engine::stats::<N>))
         .service(endpoint(engine::__path_queues, engine::queues::<N>))
-        .service(endpoint(engine::__path_footprint, engine::footprint::<N>))
+        .service(list(engine::__path_footprint, engine::footprint::<N>))
         .default_service(to(unknown_path))
 }
 
@@ -67,8 +73,11 @@ pub(super) fn endpoints<N: Displayable>() -> impl HttpServiceFactory + OpenApiFa
     path = "/openapi.json",
     responses((status = 200, description = "An OpenAPI document", body = Object))
 )]
-async fn openapi(document: Data<OpenApi>) -> HttpResponse {
-    HttpResponse::Ok().json(&**document)
+async fn openapi<N: Displayable>(document: Data<Document>, worker: Data<Worker<N>>) -> HttpResponse {
+    // Without an answer of the engine there is no example of a peer.
+    let connected = with_timeout(worker.connections(Page::first(1))).await;
+    let peer = connected.ok().and_then(|page| page.items.into_iter().next()).map(|(peer, _)| peer);
+    HttpResponse::Ok().json(document.with_examples(&worker, peer))
 }
 
 async fn unknown_path() -> Result<HttpResponse, Problem> {
