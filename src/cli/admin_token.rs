@@ -26,7 +26,8 @@ pub fn load_or_create(file: &Path) -> Result<AdminToken, TokenError> {
         Err(error) => Err(error.into()),
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);
-            AdminToken::new(text.trim()).map_err(|error| TokenError::Malformed { file: file.to_owned(), error })
+            AdminToken::new(text.trim())
+                .map_err(|error| TokenError::Malformed { file: file.to_owned(), error })
         }
     }
 }

@@ -40,8 +40,8 @@ Configuration: a file (--config; `init` writes one), environment variables over 
 network.listen), flags over both.
 
 Finding others: a node dials what --dial names, keeps these connections, and dials peers that others recommend when they
-prune it (limits.do_px). It has no discovery of its own. Behind a NAT it can dial but not be dialled: forward the port of
---listen to it, or let all dial one node with a public address. docs/operating.md has more.
+prune it (limits.do_px). It has no discovery of its own. Behind a NAT it can dial but not be dialled: forward a port to it,
+or let all dial one node with a public address. docs/operating.md has more.
 
 Exit codes:
   0  ended as asked: by SIGINT or SIGTERM, by --seconds, at the end of the input, or because the reader of the output has

@@ -69,7 +69,11 @@ pub struct AdminToken(Arc<str>);
 
 /// The text is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a token has {} to {} characters, letters, digits and -._~+/= (RFC 6750)", AdminToken::MIN, AdminToken::MAX)]
+#[error(
+    "a token has {} to {} characters, letters, digits and -._~+/= (RFC 6750)",
+    AdminToken::MIN,
+    AdminToken::MAX
+)]
 pub struct InvalidToken;
 
 impl AdminToken {

@@ -41,6 +41,9 @@ where
     let schemas = &mut document["components"]["schemas"];
     schemas["Connect"]["properties"]["point"] = Shape::of::<N::Point>().schema("point");
     schemas["Join"]["properties"]["topic"] = Shape::of::<N::Topic>().schema("topic");
+    if schemas["Join"]["properties"]["topic"]["type"] == "string" {
+        schemas["Join"]["properties"]["topic"]["minLength"] = 1.into();
+    }
     schemas["TopicScore"]["properties"]["parameters"] = score_parameters();
     strict_variants(&mut schemas["Content"]);
     let binary = "/admin/p2p/gossipsub/topics/{topic}/messages";
@@ -119,12 +122,30 @@ fn complete<N: Displayable>(
             });
         }
     });
+    unsigned_integers(&mut document);
     add_head(&mut document);
     if is_admin {
-        document["components"]["securitySchemes"] = json!({ "token": { "type": "http", "scheme": "bearer" } });
+        document["components"]["securitySchemes"] =
+            json!({ "token": { "type": "http", "scheme": "bearer" } });
         document["security"] = json!([{ "token": [] }]);
     }
     document
+}
+
+/// utoipa gives a `u64` the format `int64`, whose largest value is smaller.
+fn unsigned_integers(part: &mut Value) {
+    match part {
+        Value::Object(fields) => {
+            if fields.get("format").is_some_and(|format| format == "int64") && fields.contains_key("minimum")
+            {
+                fields.remove("format");
+                fields.insert("maximum".to_owned(), u64::MAX.into());
+            }
+            fields.values_mut().for_each(unsigned_integers);
+        }
+        Value::Array(items) => items.iter_mut().for_each(unsigned_integers),
+        _ => {}
+    }
 }
 
 fn problem(description: &str) -> Value {
@@ -214,9 +235,10 @@ fn score_parameters() -> Value {
 fn strict_variants(schema: &mut Value) {
     for variant in schema["oneOf"].as_array_mut().into_iter().flatten() {
         variant["additionalProperties"] = false.into();
-        for (name, pattern) in
-            [("base64", "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}(==)?|[A-Za-z0-9+/]{3}=?)?$"), ("hex", "^([0-9a-fA-F]{2})*$")]
-        {
+        for (name, pattern) in [
+            ("base64", "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}(==)?|[A-Za-z0-9+/]{3}=?)?$"),
+            ("hex", "^([0-9a-fA-F]{2})*$"),
+        ] {
             if variant["properties"].get(name).is_some() {
                 variant["properties"][name]["pattern"] = pattern.into();
             }

@@ -123,7 +123,14 @@ mod tests {
         for host in ["localhost", "LOCALHOST:9898", "127.0.0.1", "192.0.2.7:80", "[::1]", "[::1]:9898"] {
             assert_eq!(status(&default, host, None), None, "{host}");
         }
-        for host in ["example.org", "example.org:9898", "localhost.example.org", "", "[::1].example.org", "127.0.0.1.nip.io"] {
+        for host in [
+            "example.org",
+            "example.org:9898",
+            "localhost.example.org",
+            "",
+            "[::1].example.org",
+            "127.0.0.1.nip.io",
+        ] {
             assert_eq!(status(&default, host, None), Some(ProblemKind::UnknownHost), "{host}");
         }
         let named = Hosts::named(["Gossip.example.org"]);

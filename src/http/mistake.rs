@@ -138,7 +138,12 @@ impl Fields {
         match &self.fields {
             // `+7` is an integer for Rust.
             Value::String(text) if self.is_text && !text.starts_with('+') => text.parse().ok(),
-            Value::Number(number) => number.as_i128(),
+            // `7.0` is an integer for JSON Schema. Above 2^53 floats have gaps.
+            Value::Number(number) => number.as_i128().or_else(|| {
+                let float =
+                    number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= 2_f64.powi(53));
+                float.map(|float| float as i128)
+            }),
             _ => None,
         }
     }
@@ -290,7 +295,10 @@ struct Items {
 impl<'de> de::SeqAccess<'de> for Items {
     type Error = Mistake;
 
-    fn next_element_seed<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Mistake> {
+    fn next_element_seed<T: de::DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Mistake> {
         let Some((index, fields)) = self.items.next() else { return Ok(None) };
         let item = seed.deserialize(Fields { fields, is_text: self.is_text });
         item.map(Some).map_err(|mistake| mistake.of(&index.to_string()))
@@ -317,7 +325,10 @@ impl<'de> de::MapAccess<'de> for Entries {
     fn next_value_seed<V: de::DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Mistake> {
         // serde asks for a value after its key only.
         let (name, fields) = self.value.take().ok_or_else(|| Mistake::custom("a value without a key"))?;
-        seed.deserialize(Fields { fields, is_text: self.is_text }).map_err(|mistake| mistake.of(&name))
+        // The errors of a function that reads a value do not have it.
+        let value = if fields.is_object() || fields.is_array() { Value::Null } else { fields.clone() };
+        let read = seed.deserialize(Fields { fields, is_text: self.is_text });
+        read.map_err(|mistake| if value.is_null() { mistake } else { mistake.with_value(&value) }.of(&name))
     }
 }
 

@@ -3,8 +3,7 @@
 use std::{future::Ready, ops::Deref, pin::Pin, time::Duration};
 
 use actix_web::{
-    FromRequest, HttpRequest,
-    dev,
+    FromRequest, HttpRequest, dev,
     error::PayloadError,
     http::header::CONTENT_TYPE,
     web::{Bytes, Payload},
@@ -82,8 +81,7 @@ pub(super) fn content_type(request: &HttpRequest) -> String {
 
 /// The bytes of a body, at most `max`.
 pub(super) async fn read(payload: Payload, max: usize) -> Result<Bytes, Problem> {
-    let too_large =
-        || Problem::new(ProblemKind::TooLarge, format!("the body must have at most {max} bytes"));
+    let too_large = || Problem::new(ProblemKind::TooLarge, format!("the body must have at most {max} bytes"));
     match timeout(BODY_TIMEOUT, payload.to_bytes_limited(max)).await {
         Ok(Ok(Ok(bytes))) => Ok(bytes),
         Ok(Ok(Err(error))) => match error.as_error::<PayloadError>() {
@@ -102,7 +100,9 @@ pub(super) async fn read(payload: Payload, max: usize) -> Result<Bytes, Problem>
 pub(super) fn parse<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {
     let value: Value = serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        Problem::bad_request(format!("the body must be JSON, which it is not at line {line}, column {column}"))
+        Problem::bad_request(format!(
+            "the body must be JSON, which it is not at line {line}, column {column}"
+        ))
     })?;
     Ok(mistake::from_json(value)?)
 }

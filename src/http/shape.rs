@@ -88,7 +88,11 @@ impl<'de> Deserializer<'de> for Probe {
         deserialize_i64
     );
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Asked> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Asked> {
         visitor.visit_newtype_struct(self)
     }
 

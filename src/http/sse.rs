@@ -175,8 +175,6 @@ fn notice<N: Displayable>(event: &Event<N>) -> EngineNotice {
         Event::TopicRestarted { topic } => of_topic("topic_restarted", topic),
         Event::TopicGivenUp { topic } => of_topic("topic_given_up", topic),
         // The observer's alone: inputs are not sent to subscribers.
-        Event::P2pInput(_) | Event::AppInput(_) => {
-            EngineNotice { kind: "other", ..EngineNotice::default() }
-        }
+        Event::P2pInput(_) | Event::AppInput(_) => EngineNotice { kind: "other", ..EngineNotice::default() },
     }
 }

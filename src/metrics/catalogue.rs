@@ -6,7 +6,8 @@ use strum::VariantNames;
 use super::{
     labels::{
         AfterPanic, BoundedQueue, ByteQueue, ComponentStat, DegreeBound, Handled, IdListType, Malformed,
-        Queue, RpcDirection, RpcType, ScoreStat, SendPath, StreamItem, TimedQueue, Undelivered, Unvalidated, Verdict,
+        Queue, RpcDirection, RpcType, ScoreStat, SendPath, StreamItem, TimedQueue, Undelivered, Unvalidated,
+        Verdict,
     },
     metric::{Label, Metric, Values},
 };

@@ -14,7 +14,10 @@ use enum_map::{EnumArray, EnumMap};
 
 use super::{
     catalogue::{self as catalogue, *},
-    labels::{AfterPanic, Handled, IdListType, RpcDirection, RpcType, StreamItem, TimedQueue, Undelivered, Unvalidated},
+    labels::{
+        AfterPanic, Handled, IdListType, RpcDirection, RpcType, StreamItem, TimedQueue, Undelivered,
+        Unvalidated,
+    },
     registry::{RecorderSource, Registry},
     state::Gauges,
 };

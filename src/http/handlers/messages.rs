@@ -58,7 +58,9 @@ impl Content {
         match self {
             Self::Data(text) => Ok(text.into_bytes()),
             Self::Base64(text) => BASE64.decode(text).map_err(|_| {
-                Problem::bad_request("base64: must have the characters A-Z, a-z, 0-9, + and /, and = at the end only")
+                Problem::bad_request(
+                    "base64: must have the characters A-Z, a-z, 0-9, + and /, and = at the end only",
+                )
             }),
             Self::Hex(text) => hex::decode(text)
                 .map_err(|_| Problem::bad_request("hex: must have an even number of hexadecimal digits")),

@@ -40,8 +40,7 @@ fn start(token: &str, further: &[&str]) -> (Process, String, String) {
 /// Sends octets with a token.
 fn post(url: &str, path: &str, token: &str, body: &[u8]) -> Answer {
     let (url, authorization) = (format!("{url}{path}"), format!("Bearer {token}"));
-    let headers =
-        [("authorization", authorization.as_str()), ("content-type", "application/octet-stream")];
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/octet-stream")];
     let sending = send_bytes("POST", &url, &headers, body.to_vec());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(sending).unwrap()
@@ -134,9 +133,11 @@ fn an_admin_scope_that_is_unreachable_or_unencrypted_is_a_warning() {
 #[test]
 fn a_server_answers_to_the_host_names_that_it_is_given() {
     let serving = ["node", "--json", "--topic", "t", "--http", "127.0.0.1:0"];
-    let mut node = Process::start(&[&serving[..], &["--set", "http.hosts=gossip.example.org,other"]].concat());
+    let mut node =
+        Process::start(&[&serving[..], &["--set", "http.hosts=gossip.example.org,other"]].concat());
     let lines = node.until("serving", 1);
-    let url = lines.iter().find(|line| line["event"] == "serving").unwrap()["url"].as_str().unwrap().to_owned();
+    let url =
+        lines.iter().find(|line| line["event"] == "serving").unwrap()["url"].as_str().unwrap().to_owned();
     for (host, status) in [("gossip.example.org:80", "200"), ("other", "200"), ("example.org", "421")] {
         assert!(get(&url, "/p2p/gossipsub/topics", Some(host)).0.contains(status), "{host}");
     }

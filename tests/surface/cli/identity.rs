@@ -70,11 +70,7 @@ fn a_key_that_others_may_read_is_refused() {
     {
         let out = run(command);
         assert_eq!(out.code, Some(2), "{}", out.stdout);
-        assert!(
-            out.stderr.contains("others may read or write this secret (mode 640)"),
-            "{}",
-            out.stderr
-        );
+        assert!(out.stderr.contains("others may read or write this secret (mode 640)"), "{}", out.stderr);
     }
 }
 

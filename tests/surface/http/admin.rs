@@ -113,7 +113,8 @@ fn a_ban_without_weight_is_refused() {
     run(async {
         let worker = start_alone(manual(limits(|config| config.score.app_specific_weight = 0.0)), &["a"]);
         let transport = TestTransport::new(&worker);
-        let server = Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone(), guard()));
+        let server =
+            Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone(), guard()));
         worker.p2p_input(P2pInput::connected(7)).unwrap();
         worker.settle().await;
         let answer = server.send("PATCH", "/admin/p2p/peers/by-id/7", Some(json!({ "acl": "ban" }))).await;
@@ -149,7 +150,8 @@ fn settings_of_a_running_engine_are_changed() {
     run(async {
         let worker = start_alone(manual(limits(|_| {})), &["a/b"]);
         let transport = TestTransport::new(&worker);
-        let server = Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone(), guard()));
+        let server =
+            Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone(), guard()));
         let send = async |method: &str, path: &str, body| {
             server.send(method, &format!("/admin/p2p/{path}"), body).await
         };

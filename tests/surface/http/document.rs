@@ -17,7 +17,9 @@ use serde_json::{Value, json};
 use super::{
     admin::TestTransport,
     messages::Texts,
-    support::{Server, graft, guard, limits, manual, message, network, publish, quiet, receive, run, start_alone},
+    support::{
+        Server, graft, guard, limits, manual, message, network, publish, quiet, receive, run, start_alone,
+    },
 };
 
 #[test]

@@ -25,7 +25,9 @@ use tokio::{
 
 use super::{
     admin::TestTransport,
-    support::{Engine, Server, TOKEN, guard, limits, manual, message, network, quiet, run, subscribed, until},
+    support::{
+        Engine, Server, TOKEN, guard, limits, manual, message, network, quiet, run, subscribed, until,
+    },
 };
 
 /// Texts as contents. The ids are consecutive numbers, except that the text "same" always has id 0.
@@ -100,7 +102,13 @@ fn a_message_is_published_with_a_typed_outcome() {
             ("a/messages", OCTETS, &[0xff], 409, "conflict"),
             // Larger than the limits of the engine, than a content, and than a body.
             ("a/messages", OCTETS, &[b'x'; 61], 413, "too_large"),
-            ("a/messages", JSON, format!("{{\"data\":\"{}\"}}", "x".repeat(65)).leak().as_bytes(), 413, "too_large"),
+            (
+                "a/messages",
+                JSON,
+                format!("{{\"data\":\"{}\"}}", "x".repeat(65)).leak().as_bytes(),
+                413,
+                "too_large",
+            ),
             ("a/messages", OCTETS, &[b'x'; 65], 413, "too_large"),
             ("a/messages", "text/plain", b"x", 415, "unsupported_media_type"),
             ("a/messages", JSON, b"{", 400, "bad_request"),
@@ -113,7 +121,10 @@ fn a_message_is_published_with_a_typed_outcome() {
             assert_eq!((found, &problem["error"]), (status, &json!(error)), "{path} {kind}: {problem}");
         }
         assert_eq!(publish(&server, "alone/messages?min_peers=0", OCTETS, b"x").await.0, 202);
-        assert_eq!(publish(&server, "elsewhere/messages?unjoined=true&min_peers=0", OCTETS, b"x").await.0, 202);
+        assert_eq!(
+            publish(&server, "elsewhere/messages?unjoined=true&min_peers=0", OCTETS, b"x").await.0,
+            202
+        );
         workers[0].shutdown().await;
         assert_eq!(publish(&server, "a/messages", OCTETS, b"x").await.1["error"], "stopped");
         server.end().await;
@@ -125,9 +136,8 @@ fn a_scope_without_messages_has_none() {
     run(async {
         let worker = super::support::start_alone(manual(limits(|_| {})), &["a"]);
         let transport = TestTransport::new(&worker);
-        let server = Server::serving(move || {
-            http::admin_scope(transport.worker.clone(), transport.clone(), guard())
-        });
+        let server =
+            Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone(), guard()));
         assert_eq!(publish(&server, "a/messages", OCTETS, b"x").await.0, 404);
         assert_eq!(server.get("/admin/p2p/gossipsub/stream").await.status, 404);
         server.end().await;

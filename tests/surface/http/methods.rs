@@ -11,7 +11,8 @@ use actix_gossipsub::{P2pInput, http, plain::PlainNetwork};
 /// Each path of a document with its methods, with a peer and a topic in place of their names.
 fn paths(document: &Value) -> Vec<(String, Vec<String>)> {
     let paths = document["paths"].as_object().expect("paths").iter();
-    let methods = |item: &Value| item.as_object().expect("methods").keys().map(|name| name.to_uppercase()).collect();
+    let methods =
+        |item: &Value| item.as_object().expect("methods").keys().map(|name| name.to_uppercase()).collect();
     paths.map(|(path, item)| (path.replace("{peer}", "2").replace("{topic}", "a"), methods(item))).collect()
 }
 
@@ -49,9 +50,8 @@ fn every_path_names_its_methods() {
         server.end().await;
 
         let transport = TestTransport::new(&workers[0]);
-        let admin = Server::serving(move || {
-            http::admin_scope(transport.worker.clone(), transport.clone(), guard())
-        });
+        let admin =
+            Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone(), guard()));
         check(&admin, &http::admin_document::<PlainNetwork>()).await;
         admin.end().await;
     });

@@ -158,7 +158,9 @@ fn errors_of_values_name_field_value_and_rule() {
         let transport = TestTransport::new(&worker);
         let server = Server::serving(move || {
             let admin = http::admin_scope(transport.worker.clone(), transport.clone(), guard());
-            actix_web::web::scope("").service(admin).service(http::scope_without_metrics(transport.worker.clone()))
+            actix_web::web::scope("")
+                .service(admin)
+                .service(http::scope_without_metrics(transport.worker.clone()))
         });
         let whole = "must be a whole number from 0 to 18446744073709551615";
         let form = "must be in the form in which this API writes it";
@@ -179,17 +181,35 @@ fn errors_of_values_name_field_value_and_rule() {
             let answer = server.get(&format!("/p2p/gossipsub/{path}")).await;
             assert_eq!((answer.status.as_u16(), &answer.json()["message"]), (400, &json!(message)), "{path}");
         }
-        for path in ["topics/peers?all", "topics/peers?all=", "topics/peers?all=true", "topics/peers?all=false"] {
+        for path in
+            ["topics/peers?all", "topics/peers?all=", "topics/peers?all=true", "topics/peers?all=false"]
+        {
             assert_eq!(server.get(&format!("/p2p/gossipsub/{path}")).await.status, 200, "{path}");
         }
         let bodies = [
             ("POST", "connect", "{}", "point: is missing".to_owned()),
             ("POST", "connect", "[1]", "[1]: must be an object".to_owned()),
             ("POST", "connect", "{\"point\":\"x\"}", format!("point = \"x\": {form}")),
-            ("POST", "connect", "{\"point\":", "the body must be JSON, which it is not at line 1, column 9".to_owned()),
+            (
+                "POST",
+                "connect",
+                "{\"point\":",
+                "the body must be JSON, which it is not at line 1, column 9".to_owned(),
+            ),
+            ("POST", "gossipsub/topics", "{\"topic\":\"\"}", "topic = \"\": must not be empty".to_owned()),
             ("POST", "gossipsub/topics", "{\"topic\":1}", format!("topic = 1: {form}")),
-            ("PATCH", "peers/by-id/1", "{\"acl\":\"like\"}", "acl = \"like\": must be one of `ban`, `trust`, `open`".to_owned()),
-            ("PATCH", "peers/by-id/1", "{\"acl\":1}", "acl = 1: must be one of `ban`, `trust`, `open`".to_owned()),
+            (
+                "PATCH",
+                "peers/by-id/1",
+                "{\"acl\":\"like\"}",
+                "acl = \"like\": must be one of `ban`, `trust`, `open`".to_owned(),
+            ),
+            (
+                "PATCH",
+                "peers/by-id/1",
+                "{\"acl\":1}",
+                "acl = 1: must be one of `ban`, `trust`, `open`".to_owned(),
+            ),
             ("PUT", "peers/blocked/1", "{\"seconds\":-1}", format!("seconds = -1: {whole}")),
             ("PUT", "peers/direct/1", "{\"direct\":1}", "direct = 1: must be true or false".to_owned()),
             (
@@ -210,11 +230,21 @@ fn errors_of_values_name_field_value_and_rule() {
         for (method, path, body, message) in bodies {
             let path = format!("/admin/p2p/{path}");
             let answer = server.send_bytes(method, &path, &headers, body.into()).await;
-            assert_eq!((answer.status.as_u16(), &answer.json()["message"]), (400, &json!(message)), "{path} {body}");
+            assert_eq!(
+                (answer.status.as_u16(), &answer.json()["message"]),
+                (400, &json!(message)),
+                "{path} {body}"
+            );
         }
+        // An integer of JSON Schema.
+        let path = "/admin/p2p/peers/blocked/1";
+        assert_eq!(server.send_bytes("PUT", path, &headers, b"{\"seconds\":7.0}".to_vec()).await.status, 200);
         let path = "/admin/p2p/connect";
         let answer = server.send_bytes("POST", path, &headers[1..], b"{\"point\":1}".to_vec()).await;
-        assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (415, &json!("unsupported_media_type")));
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["error"]),
+            (415, &json!("unsupported_media_type"))
+        );
         let answer = server.send_bytes("POST", path, &headers, vec![b' '; 20_000]).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (413, &json!("too_large")));
         server.end().await;
