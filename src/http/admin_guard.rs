@@ -70,7 +70,7 @@ pub struct AdminToken(Arc<str>);
 /// The text is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a token has {} to {} characters, letters, digits and -._~+/= (RFC 6750)",
+    "a token has {} to {} characters of a-z, A-Z, 0-9 and -._~+/= (RFC 6750)",
     AdminToken::MIN,
     AdminToken::MAX
 )]
