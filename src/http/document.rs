@@ -41,8 +41,11 @@ where
     let schemas = &mut document["components"]["schemas"];
     schemas["Connect"]["properties"]["point"] = Shape::of::<N::Point>().schema("point");
     schemas["Join"]["properties"]["topic"] = Shape::of::<N::Topic>().schema("topic");
-    if schemas["Join"]["properties"]["topic"]["type"] == "string" {
-        schemas["Join"]["properties"]["topic"]["minLength"] = 1.into();
+    for (body, field) in [("Connect", "point"), ("Join", "topic")] {
+        let schema = &mut schemas[body]["properties"][field];
+        if schema["type"] == "string" {
+            schema["minLength"] = 1.into();
+        }
     }
     schemas["TopicScore"]["properties"]["parameters"] = score_parameters();
     strict_variants(&mut schemas["Content"]);

@@ -58,8 +58,11 @@ pub(super) fn parse<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T, Pr
     })
 }
 
-/// Reads an identifier from a body.
+/// Reads an identifier from a body. An empty text is none: no path could name it, and a transport takes it for a default.
 pub(super) fn parse_json<T: DeserializeOwned>(kind: &str, value: Value) -> Result<T, Problem> {
+    if value == "" {
+        return Err(Problem::bad_request(format!("{kind} = \"\": must not be empty")));
+    }
     let text = mistake::shown(&value.to_string());
     serde_json::from_value(value).map_err(|_| Problem::bad_request(format!("{kind} = {text}: {RULE}")))
 }

@@ -315,10 +315,6 @@ async fn set_acl<N: Displayable>(
 )]
 async fn join<N: Displayable>(body: Body<Join>, worker: Data<Worker<N>>) -> Response {
     let topic: N::Topic = parse_json("topic", body.0.topic)?;
-    // No path could name it.
-    if Identifier::new(&topic).text().is_empty() {
-        return Err(Problem::bad_request("topic = \"\": must not be empty"));
-    }
     worker.app_input(AppInput::Join(topic)).map_err(|_| crate::EngineStopped)?;
     done()
 }

@@ -189,6 +189,7 @@ fn errors_of_values_name_field_value_and_rule() {
         let bodies = [
             ("POST", "connect", "{}", "point: is missing".to_owned()),
             ("POST", "connect", "[1]", "[1]: must be an object".to_owned()),
+            ("POST", "connect", "{\"point\":\"\"}", "point = \"\": must not be empty".to_owned()),
             ("POST", "connect", "{\"point\":\"x\"}", format!("point = \"x\": {form}")),
             (
                 "POST",
