@@ -9,7 +9,7 @@ use actix_gossipsub::{
 };
 use libp2p::Multiaddr;
 
-use super::{config::Position, data_dir::DataDirError, identity::KeyError};
+use super::{admin_token::TokenError, config::Position, data_dir::DataDirError, identity::KeyError};
 
 /// The error of a command, printed after "error: ".
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,8 @@ pub enum Failure {
     Key(#[from] KeyError),
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error("no topic: name one with --topic <TOPIC>, or in the file with [topics] join = [\"TOPIC\"]")]
     NoTopic,
     #[error("{address}: {error}: choose another address with --listen, or port 0 for any free port")]
@@ -104,6 +106,7 @@ impl Failure {
             | Self::Options(_)
             | Self::Key(_)
             | Self::DataDir(DataDirError::Unusable { .. })
+            | Self::Token(_)
             | Self::NoTopic
             | Self::TooManyDeliveries { .. } => 2,
             _ => 1,

@@ -1,34 +1,21 @@
 //! The identity of a node: its key file. The file has the private key as rust- and go-libp2p encode it (protobuf), in
 //! base64; an RSA key is a PKCS#8 file in PEM, as openssl writes it.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use libp2p::identity::Keypair;
 
-use super::config::KeyKind;
-
-/// Longest key file, in bytes: an RSA key of 8,192 bits has some 6,500.
-const MAX_LENGTH: u64 = 64 << 10;
+use super::{
+    config::KeyKind,
+    secret_file::{self, SecretFileError},
+};
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    #[error("{}: can't be read ({error}): check the path and its permissions", file.display())]
-    Unreadable { file: PathBuf, error: io::Error },
-    #[error("{}: can't be written: {error}", file.display())]
-    Unwritable { file: PathBuf, error: io::Error },
-    #[error("{}: there is a key already: remove the file if you want another one", file.display())]
-    Exists { file: PathBuf },
-    #[error(
-        "{}: others may read or write this private key (mode {mode:o}): chmod 600 it, and make a new key if someone may \
-         have read it", file.display()
-    )]
-    Open { file: PathBuf, mode: u32 },
+    #[error(transparent)]
+    File(#[from] SecretFileError),
     #[error(
         "{}: not a private key ({problem}): expected is the base64 of a libp2p private key, or an RSA key in PEM (PKCS#8)",
         file.display()
@@ -45,9 +32,7 @@ pub enum KeyError {
 pub fn load_or_create(file: Option<&Path>, kind: KeyKind) -> Result<Keypair, KeyError> {
     let Some(file) = file else { return generate(kind) };
     match load(file) {
-        Err(KeyError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
-            create(file, kind)
-        }
+        Err(KeyError::File(error)) if error.is_missing() => create(file, kind),
         loaded => loaded,
     }
 }
@@ -56,32 +41,13 @@ pub fn load_or_create(file: Option<&Path>, kind: KeyKind) -> Result<Keypair, Key
 pub fn create(file: &Path, kind: KeyKind) -> Result<Keypair, KeyError> {
     let key = generate(kind)?;
     let encoded = key.to_protobuf_encoding().map_err(|error| malformed(file, &error))?;
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(file).and_then(|mut out| {
-        out.write_all(format!("{}\n", STANDARD.encode(encoded)).as_bytes())?;
-        out.sync_all()
-    });
-    match written {
-        Ok(()) => Ok(key),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(KeyError::Exists { file: file.to_owned() })
-        }
-        Err(error) => Err(KeyError::Unwritable { file: file.to_owned(), error }),
-    }
+    secret_file::create(file, &STANDARD.encode(encoded))?;
+    Ok(key)
 }
 
 /// The key in `file`.
 pub fn load(file: &Path) -> Result<Keypair, KeyError> {
-    let unreadable = |error| KeyError::Unreadable { file: file.to_owned(), error };
-    let metadata = fs::metadata(file).map_err(unreadable)?;
-    check_mode(file, &metadata)?;
-    if metadata.len() > MAX_LENGTH {
-        return Err(malformed(file, &format!("{} bytes are too many", metadata.len())));
-    }
-    decode(&fs::read(file).map_err(unreadable)?).map_err(|problem| malformed(file, &problem))
+    decode(&secret_file::read(file)?).map_err(|problem| malformed(file, &problem))
 }
 
 fn generate(kind: KeyKind) -> Result<Keypair, KeyError> {
@@ -103,17 +69,6 @@ fn decode(bytes: &[u8]) -> Result<Keypair, String> {
         return Keypair::rsa_from_pkcs8(&mut key).map_err(|error| error.to_string());
     }
     Keypair::from_protobuf_encoding(&key).map_err(|error| error.to_string())
-}
-
-#[cfg(unix)]
-fn check_mode(file: &Path, metadata: &fs::Metadata) -> Result<(), KeyError> {
-    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(KeyError::Open { file: file.to_owned(), mode }) }
-}
-
-#[cfg(not(unix))]
-fn check_mode(_: &Path, _: &fs::Metadata) -> Result<(), KeyError> {
-    Ok(())
 }
 
 fn malformed(file: &Path, problem: &impl ToString) -> KeyError {

@@ -1,6 +1,7 @@
 //! The commands of the binary and their arguments. Each command has a module of its own; `init` and `check-config` are in
 //! `config`.
 
+mod admin_token;
 mod chat;
 mod config;
 mod data_dir;
@@ -15,6 +16,7 @@ mod node;
 mod output;
 mod pipes;
 mod replay;
+mod secret_file;
 mod shutdown;
 mod status_server;
 mod systemd;
@@ -38,6 +40,10 @@ use self::{
 const AFTER_HELP: &str = "\
 Configuration: a file (--config; `init` writes one), environment variables over it (GOSSIPSUB_NETWORK__LISTEN sets
 network.listen), flags over both.
+
+Finding others: a node dials what --dial names, keeps these connections, and dials peers that others recommend when they
+prune it (limits.do_px). It has no discovery of its own. Behind a NAT it can dial but not be dialled: forward a port to it,
+or let all dial one node with a public address. docs/operating.md has more.
 
 Exit codes:
   0  ended as asked: by SIGINT or SIGTERM, by --seconds, at the end of the input, or because the reader of the output has

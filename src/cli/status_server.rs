@@ -1,5 +1,5 @@
-//! The HTTP server of one engine: the status page, the query API and the metrics, all read-only. On a loopback address
-//! it answers only requests whose `Host` header is an IP address or `localhost`.
+//! The HTTP server of one engine: the status page, the query API and the metrics, all read-only, and the admin scope if
+//! there is a token for it.
 
 use std::{
     io,
@@ -11,18 +11,13 @@ use std::{
 use actix_gossipsub::{
     Worker,
     http::{
-        self,
+        self, AdminGuard, AdminToken, Hosts, Messages,
         responses::{Check, CheckStatus, Identity, PeerDetails},
     },
     libp2p::{Libp2pNetwork, NodeEvent, NodeHandle},
     metrics::with_buckets,
 };
-use actix_web::{
-    App, HttpServer, Scope,
-    dev::ServerHandle,
-    guard::{GuardContext, fn_guard},
-    http::header::HOST,
-};
+use actix_web::{App, HttpServer, Scope, dev::ServerHandle};
 use libp2p::{Multiaddr, PeerId};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
@@ -143,6 +138,25 @@ impl Described {
     }
 }
 
+/// What the admin scope of a node needs.
+#[derive(Clone)]
+pub struct Admin {
+    pub token: AdminToken,
+    pub handle: NodeHandle,
+    /// Gets each message that the engine delivers.
+    pub messages: Messages<Libp2pNetwork>,
+}
+
+/// What a server serves, and to whom.
+#[derive(Clone)]
+pub struct Served {
+    pub worker: Worker<Libp2pNetwork>,
+    /// Host names besides IP addresses and `localhost`.
+    pub hosts: Vec<String>,
+    pub described: Described,
+    pub admin: Option<Admin>,
+}
+
 /// A running server.
 pub struct StatusServer {
     pub address: SocketAddr,
@@ -155,21 +169,30 @@ impl StatusServer {
     ///
     /// # Errors
     /// The server can't bind `address`.
-    pub fn start(
-        address: SocketAddr,
-        worker: Worker<Libp2pNetwork>,
-        exporter: &Exporter,
-        described: Described,
-    ) -> Result<Self, Failure> {
+    pub fn start(address: SocketAddr, exporter: &Exporter, served: Served) -> Result<Self, Failure> {
         let bind = |error: io::Error| Failure::Http { address, error };
-        let served = exporter.clone();
-        let loopback = address.ip().is_loopback();
+        // An address that others reach is reached by names that are not known here.
+        let hosts = match served.hosts.is_empty() && !address.ip().is_loopback() {
+            true => Hosts::any(),
+            false => Hosts::named(served.hosts.clone()),
+        };
+        let metrics = exporter.clone();
         let app = move || {
-            let exporter = served.clone();
+            let Served { worker, described, admin, .. } = served.clone();
+            let exporter = metrics.clone();
             let scope = http::scope(worker.clone(), move || exporter.render());
-            let scope = described.clone().describe(scope, worker.clone());
-            // Protects against DNS rebinding: a web page can't read the server under a host name of its own.
-            App::new().service(scope.guard(fn_guard(move |request| !loopback || has_local_host(request))))
+            let scope = http::answer_to(described.describe(scope, worker.clone()), hosts.clone());
+            let admin = admin.map(|Admin { token, handle, messages }| {
+                let scope = http::admin_scope(worker, handle, AdminGuard::token(token));
+                http::answer_to(http::serve_messages(scope, messages), hosts.clone())
+            });
+            App::new().configure(|app| {
+                // The read-only scope matches every path.
+                if let Some(admin) = admin {
+                    app.service(admin);
+                }
+                app.service(scope);
+            })
         };
         let server = HttpServer::new(app).workers(1).disable_signals().bind(address).map_err(bind)?;
         let address = server.addrs().first().copied().unwrap_or(address);
@@ -215,12 +238,4 @@ async fn upkeep(handle: PrometheusHandle) {
         tokio::time::sleep(UPKEEP_INTERVAL).await;
         handle.run_upkeep();
     }
-}
-
-/// Whether the `Host` header is `localhost` or an IP address, with or without a port.
-fn has_local_host(request: &GuardContext<'_>) -> bool {
-    let host = request.head().headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name =
-        host.rsplit_once(':').map_or(host, |(name, port)| if port.contains(']') { host } else { name });
-    name == "localhost" || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok()
 }

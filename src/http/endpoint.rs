@@ -4,7 +4,7 @@
 use actix_web::{
     FromRequest, Handler, HttpResponse, Responder,
     dev::{AppService, HttpServiceFactory},
-    http::Method,
+    http::{Method, header},
     web::{method, resource, to},
 };
 use utoipa::openapi::{HttpMethod, Paths, RefOr, Schema};
@@ -19,8 +19,8 @@ pub(super) struct Endpoint<D, H, A> {
     arguments: std::marker::PhantomData<fn() -> A>,
 }
 
-/// `documentation` is the unit struct that `#[utoipa::path]` generates beside a handler: `__path_mesh` for
-/// `mesh`.
+/// `documentation` is the unit struct that `#[utoipa::path]` generates beside a handler: `__path_health` for
+/// `health`.
 pub(super) fn endpoint<D, H, A>(documentation: D, handler: H) -> Endpoint<D, H, A> {
     Endpoint { documentation, handler, arguments: std::marker::PhantomData }
 }
@@ -32,16 +32,23 @@ where
     A: FromRequest + 'static,
     H::Output: Responder + 'static,
 {
-    /// Other methods at the same path get 405.
+    /// HEAD is served as GET; actix-web leaves out the body. OPTIONS gets the methods of the path, and any other method
+    /// 405.
     fn register(self, config: &mut AppService) {
         let path = D::path();
         // A scope mounted at `/x` also serves its root at `/x`, without the slash.
         let resource = if path == "/" { resource(["", "/"]) } else { resource(path) };
-        let methods = D::methods().into_iter().map(actix_method);
+        let mut methods: Vec<_> = D::methods().into_iter().map(actix_method).collect();
+        if methods.contains(&Method::GET) {
+            methods.push(Method::HEAD);
+        }
+        let names: Vec<_> = methods.iter().map(Method::as_str).chain(["OPTIONS"]).collect();
+        let allow = names.join(", ");
         let handler = self.handler;
         methods
+            .into_iter()
             .fold(resource, |resource, verb| resource.route(method(verb).to(handler.clone())))
-            .default_service(to(method_not_allowed))
+            .default_service(to(move |verb: Method| std::future::ready(other_method(&verb, &allow))))
             .register(config);
     }
 }
@@ -69,6 +76,10 @@ fn actix_method(method: HttpMethod) -> Method {
     }
 }
 
-async fn method_not_allowed() -> Result<HttpResponse, Problem> {
-    Err(Problem::method_not_allowed())
+fn other_method(method: &Method, allow: &str) -> Result<HttpResponse, Problem> {
+    if method == Method::OPTIONS {
+        Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish())
+    } else {
+        Err(Problem::method_not_allowed(allow))
+    }
 }

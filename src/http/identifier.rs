@@ -12,7 +12,7 @@ use utoipa::{
     },
 };
 
-use super::problem::Problem;
+use super::{mistake, problem::Problem};
 
 /// A peer, topic, message id or point, as its type serialises it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -49,13 +49,25 @@ impl PartialSchema for Identifier {
 impl ToSchema for Identifier {}
 
 /// Reads an identifier from a path or a query: as a string if the type deserialises from one, else as JSON.
-/// `kind` is the noun for the error message.
+/// `kind` is the name of the parameter, for the error message.
 pub(super) fn parse<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T, Problem> {
-    let as_string = || serde_json::from_value(Value::String(text.to_owned()));
-    let parsed: Result<T, _> =
-        as_string().or_else(|not_string| serde_json::from_str(text).map_err(|_| not_string));
-    parsed.map_err(|error| Problem::bad_request(format!("invalid {kind}: {error}")))
+    let as_string = serde_json::from_value(Value::String(text.to_owned()));
+    as_string.or_else(|_| serde_json::from_str(text)).map_err(|_| {
+        let text = mistake::shown(&Value::String(text.to_owned()).to_string());
+        Problem::bad_request(format!("{kind} = {text}: {RULE}"))
+    })
 }
+
+/// Reads an identifier from a body. An empty text is none: no path could name it, and a transport takes it for a default.
+pub(super) fn parse_json<T: DeserializeOwned>(kind: &str, value: Value) -> Result<T, Problem> {
+    if value == "" {
+        return Err(Problem::bad_request(format!("{kind} = \"\": must not be empty")));
+    }
+    let text = mistake::shown(&value.to_string());
+    serde_json::from_value(value).map_err(|_| Problem::bad_request(format!("{kind} = {text}: {RULE}")))
+}
+
+const RULE: &str = "must be in the form in which this API writes it";
 
 /// All characters but the unreserved ones of RFC 3986, section 2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

@@ -57,32 +57,47 @@
 //! wait.
 //!
 //! Errors are `{error, message}`: 400 for a malformed request, 404 for an unknown path, peer or topic, 405
-//! for an unsupported method, and 503 with `Retry-After` if the engine has stopped or does not answer within two seconds.
+//! for an unsupported method, and 503 with `Retry-After` if the engine has stopped or does not answer within two seconds. Every
+//! path with GET has HEAD and OPTIONS too.
+//!
+//! # Who gets answers
+//!
+//! A scope answers to requests whose `Host` is an IP address or `localhost`, and others get 421; [`answer_to`] adds names. A
+//! request whose `Origin` is another host gets 403. So no web page can read or use the API, neither by a name of its own
+//! that resolves to this address (DNS rebinding) nor from its own origin. Behind a proxy, let it pass the `Host` on.
 
+mod admin_guard;
 mod document;
 mod endpoint;
 mod handlers;
+mod hosts;
 mod identifier;
+mod messages;
+mod mistake;
 mod paging;
 mod problem;
+mod request;
 pub mod responses;
+mod shape;
+mod sse;
 mod time;
 
 use std::sync::Arc;
 
-use actix_web::{
-    Scope,
-    web::{Data, QueryConfig, scope as actix_scope},
-};
+use actix_web::{Scope, web::Data};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::{
+    admin_guard::{AdminGuard, AdminToken, InvalidToken},
     document::{admin_document, document},
-    handlers::admin::{Transport, TransportFuture, admin_scope},
+    handlers::admin::{Transport, TransportFuture, admin_scope, serve_messages},
+    hosts::{Hosts, answer_to},
+    messages::{MessageContents, Messages},
 };
 use self::{
+    document::Document,
     handlers::{Describe, DescribePeer, ReadinessChecks, Render},
-    problem::Problem,
+    hosts::checked,
     responses::{Check, Identity},
 };
 use crate::{Network, Worker};
@@ -142,13 +157,7 @@ pub fn describe_peers(
 
 /// [`scope`] for an application that exports no metrics: `/metrics` responds with 404.
 pub fn scope_without_metrics<N: Displayable>(worker: Worker<N>) -> Scope {
-    let endpoints = handlers::endpoints::<N>();
-    let document = document::describe(&endpoints);
-    let queries = QueryConfig::default()
-        .error_handler(|error, _| Problem::bad_request(format!("invalid query: {error}")).into());
-    actix_scope("")
+    checked("", handlers::endpoints::<N>())
         .app_data(Data::new(worker))
-        .app_data(Data::new(document))
-        .app_data(queries)
-        .service(endpoints)
+        .app_data(Data::new(Document(document::<N>())))
 }

@@ -2,6 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::header};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned, de::Error as _};
+use serde_json::Value;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use super::{
     identifier::{self, Identifier},
@@ -63,7 +65,7 @@ pub(super) fn page<K: Key + DeserializeOwned>(
 pub(super) fn check_limit(limit: Option<usize>) -> Result<usize, Problem> {
     match limit.unwrap_or(DEFAULT_LIMIT) {
         limit @ 1..=MAX_LIMIT => Ok(limit),
-        _ => Err(Problem::bad_request(format!("`limit` must be between 1 and {MAX_LIMIT}"))),
+        limit => Err(Problem::bad_request(format!("limit = {limit}: must be from 1 to {MAX_LIMIT}"))),
     }
 }
 
@@ -72,8 +74,14 @@ pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D
     match String::deserialize(deserializer)?.as_str() {
         "" | "true" => Ok(true),
         "false" => Ok(false),
-        other => Err(D::Error::custom(format!("expected true or false, not {other:?}"))),
+        _ => Err(D::Error::custom("must be true, false or empty")),
     }
+}
+
+/// The schema of a [`flag`].
+pub(super) fn flag_schema() -> Object {
+    let values = ["", "true", "false"].map(Value::from);
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values)).build()
 }
 
 /// A page of a list as JSON. `identify` names an item for the `after` of the next page.

@@ -1,12 +1,16 @@
 //! The JSON bodies of all responses but errors. Field names from [`TopicPeers`] to [`TopicCacheSize`] are
 //! those of the Octez DAL node.
 
+mod messages;
 mod overview;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use self::overview::{PeerDetails, PeerSummary, TopicSummary};
+pub use self::{
+    messages::{EngineNotice, Missed, Published, StreamedMessage},
+    overview::{PeerDetails, PeerSummary, TopicSummary},
+};
 pub use super::identifier::Identifier;
 
 /// The health of the engine.
@@ -199,7 +203,7 @@ pub struct ScoreBreakdown {
     pub peer: Identifier,
     /// Its score.
     pub score: f64,
-    /// Its connection, without topics; null if the peer is not connected.
+    /// Its connection, with all its topics; null if the peer is not connected.
     pub connection: Option<Connection>,
     /// The time until which the score of a disconnected peer is retained.
     #[schema(format = DateTime)]

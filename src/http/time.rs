@@ -30,6 +30,11 @@ impl WallClock {
     }
 }
 
+/// The present time as RFC 3339 with milliseconds.
+pub(super) fn wall_clock_now() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+}
+
 /// A duration with milliseconds, such as `1m 5s`.
 pub(super) fn format_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);

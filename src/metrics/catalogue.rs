@@ -6,7 +6,8 @@ use strum::VariantNames;
 use super::{
     labels::{
         AfterPanic, BoundedQueue, ByteQueue, ComponentStat, DegreeBound, Handled, IdListType, Malformed,
-        Queue, RpcDirection, RpcType, ScoreStat, SendPath, TimedQueue, Undelivered, Unvalidated, Verdict,
+        Queue, RpcDirection, RpcType, ScoreStat, SendPath, StreamItem, TimedQueue, Undelivered, Unvalidated,
+        Verdict,
     },
     metric::{Label, Metric, Values},
 };
@@ -100,6 +101,7 @@ catalogue! {
     SIGNATURES_VERIFIED = Metric::counter("gossipsub_signatures_verified_total", &[], "Messages whose signature was verified and is right; copies of a message that is in memory are not verified again");
     OUTPUTS_DROPPED = Metric::counter("gossipsub_outputs_dropped_total", &[LANE, DROP_REASON], "Outputs dropped before they were sent, by lane and reason");
     DELIVERIES_DROPPED = Metric::counter("gossipsub_deliveries_dropped_total", &[UNDELIVERED], "Delivered messages of topics with a subscription that the application did not get, by reason");
+    UNSTREAMED = Metric::counter("gossipsub_http_stream_dropped_total", &[STREAM_ITEM], "Delivered messages and engine events that a reader of the HTTP stream did not get because it reads too slowly, by item; 0 if the stream is not served");
     MESSAGE_IDS = Metric::counter("gossipsub_message_ids_total", &[ID_LIST, RPC_DIRECTION], "Message ids listed in IHAVE, IWANT and IDONTWANT, by direction");
     IWANT_RESPONSES = Metric::counter("gossipsub_iwant_responses_total", &[RESPONSE], "Message ids of received IWANTs, by response");
     IWANT_PROMISES = Metric::counter("gossipsub_iwant_promises_total", &[PROMISE], "Tracked IWANT promises of peers, by event; a promise is cancelled when its topic is left");
@@ -233,6 +235,7 @@ const MALFORMED: Label = Label::one_of("reason", Malformed::VARIANTS);
 const LANE: Label = Label::one_of("lane", Lane::VARIANTS);
 const DROP_REASON: Label = Label::one_of("reason", DropReason::VARIANTS);
 const UNDELIVERED: Label = Label::one_of("reason", Undelivered::VARIANTS);
+const STREAM_ITEM: Label = Label::one_of("item", StreamItem::VARIANTS);
 const ID_LIST: Label = Label::one_of("type", IdListType::VARIANTS);
 const RPC_DIRECTION: Label = Label::one_of("direction", RpcDirection::VARIANTS);
 const RESPONSE: Label = Label::one_of("response", IWantResponse::VARIANTS);

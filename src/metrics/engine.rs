@@ -14,7 +14,10 @@ use enum_map::{EnumArray, EnumMap};
 
 use super::{
     catalogue::{self as catalogue, *},
-    labels::{AfterPanic, Handled, IdListType, RpcDirection, RpcType, TimedQueue, Undelivered, Unvalidated},
+    labels::{
+        AfterPanic, Handled, IdListType, RpcDirection, RpcType, StreamItem, TimedQueue, Undelivered,
+        Unvalidated,
+    },
     registry::{RecorderSource, Registry},
     state::Gauges,
 };
@@ -52,6 +55,8 @@ pub(crate) struct Metrics {
     validations_dropped: EnumMap<Unvalidated, Counter>,
     outputs_dropped: EnumMap<Lane, EnumMap<DropReason, Counter>>,
     deliveries_dropped: EnumMap<Undelivered, Counter>,
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "a series of 0"))]
+    unstreamed: EnumMap<StreamItem, Counter>,
     penalties: EnumMap<Penalty, Counter>,
     score_actions: EnumMap<ScoreAction, Counter>,
     slow_peer_reports: Counter,
@@ -111,6 +116,7 @@ impl Metrics {
             validations_dropped: registry.counters(&VALIDATIONS_DROPPED, &[]),
             outputs_dropped: registry.counter_table(&OUTPUTS_DROPPED),
             deliveries_dropped: registry.counters(&DELIVERIES_DROPPED, &[]),
+            unstreamed: registry.counters(&UNSTREAMED, &[]),
             penalties: registry.counters(&SCORE_PENALTIES, &[]),
             score_actions: registry.counters(&SCORE_ACTIONS, &[]),
             slow_peer_reports: registry.counter(&catalogue::SLOW_PEER_REPORTS, &[]),
@@ -185,6 +191,12 @@ impl Metrics {
     /// A subscription did not deliver `count` messages.
     pub(crate) fn deliveries_dropped(&self, reason: Undelivered, count: usize) {
         add(&self.deliveries_dropped[reason], count as u64);
+    }
+
+    /// A reader of the HTTP stream did not get `count` items.
+    #[cfg(feature = "http")]
+    pub(crate) fn unstreamed(&self, item: StreamItem, count: u64) {
+        self.unstreamed[item].increment(count);
     }
 
     pub(crate) fn slow_peer(&self) {

@@ -142,6 +142,14 @@ pub(crate) enum Undelivered {
     Unread,
 }
 
+/// What a reader of the HTTP stream did not get because it reads too slowly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum StreamItem {
+    Message,
+    Event,
+}
+
 /// The kind of item that an actor handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]

@@ -24,6 +24,8 @@ mod state;
 mod topic;
 
 pub(crate) use engine::{Metrics, OutputCounts};
+#[cfg(feature = "http")]
+pub(crate) use labels::StreamItem;
 pub(crate) use labels::{ByteQueue, Handled, Queue, TimedQueue, Undelivered};
 #[cfg(feature = "prometheus")]
 pub use prometheus::with_buckets;

@@ -4,6 +4,8 @@
 mod actor;
 mod builder;
 mod event_stream;
+#[cfg(feature = "http")]
+mod http_support;
 mod input;
 mod lifecycle;
 pub mod messages;

@@ -47,7 +47,8 @@ pub struct ConfigArguments {
     /// Address to listen on; may be repeated [default: /ip4/127.0.0.1/tcp/0] [key: network.listen]
     #[arg(long, value_name = "MULTIADDR", value_parser = address)]
     listen: Vec<Multiaddr>,
-    /// Peer to dial, and to dial again when the connection is lost; may be repeated [default: none] [key: network.dial]
+    /// Peer to dial, and to dial again when the connection is lost; may be repeated. Without it, and without peer exchange
+    /// (limits.do_px), the node waits to be dialled: it has no discovery of its own [default: none] [key: network.dial]
     #[arg(long, value_name = "MULTIADDR", value_parser = address)]
     dial: Vec<Multiaddr>,
     /// Topic to join; may be repeated [default: none] [key: topics.join]
@@ -68,6 +69,11 @@ pub struct ConfigArguments {
     /// [default: nothing is served] [key: http.listen]
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = status_server::DEFAULT)]
     http: Option<SocketAddr>,
+    /// Also serve /admin, which publishes messages, streams them, and changes the node, to those who send the token in this
+    /// file (Authorization: Bearer TOKEN); the file is created with a random token if there is none, and refused if others
+    /// may read it [default: none, no /admin] [key: http.admin_token_file]
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
     /// Format of the log on standard error [default: text] [key: log.format]
     #[arg(long, value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -119,6 +125,7 @@ impl ConfigArguments {
             ("--on-stop", "network.on_stop", value(&self.on_stop)),
             ("--addresses", "network.addresses", value(&self.addresses)),
             ("--http", "http.listen", value(&self.http)),
+            ("--admin-token-file", "http.admin_token_file", value(&self.admin_token_file)),
             ("--log-format", "log.format", value(&self.log_format)),
             ("--log", "log.filter", value(&self.log)),
             ("--status-interval", "log.status_interval", value(&status_interval)),

@@ -23,7 +23,7 @@ use crate::cli::Failure;
 /// are not ours: Kubernetes sets `GOSSIPSUB_PORT` for a service of that name.
 const PREFIX: &str = "GOSSIPSUB_";
 /// Keys with a list, which a variable may separate by commas.
-const LISTS: [&str; 3] = ["network.listen", "network.dial", "topics.join"];
+const LISTS: [&str; 4] = ["network.listen", "network.dial", "topics.join", "http.hosts"];
 
 /// Where a value was set.
 #[derive(Clone, Debug)]

@@ -187,6 +187,10 @@ pub struct Topics {
 pub struct Http {
     /// Without an address nothing is served.
     pub listen: Option<SocketAddr>,
+    /// The names by which clients reach the server, besides IP addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// Without a file there is no admin scope.
+    pub admin_token_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

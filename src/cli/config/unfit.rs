@@ -48,6 +48,17 @@ pub fn unfit(sections: &Sections, limits: &Limits<TopicName>) -> Vec<String> {
              some {max_out} bytes is accepted and can't be forwarded"
         ));
     }
+    let http = &sections.http;
+    match http.listen.filter(|_| http.admin_token_file.is_some()) {
+        None if http.admin_token_file.is_some() => {
+            warnings.push("http.admin_token_file is set, and http.listen is not: nothing is served".to_owned());
+        }
+        Some(address) if !address.ip().is_loopback() => warnings.push(format!(
+            "http.admin_token_file is set, and http.listen is {address}: the token is sent without encryption; put a proxy \
+             with TLS before a loopback address"
+        )),
+        _ => {}
+    }
     let factor = limits.gossip_factor;
     if !(0.0..=1.0).contains(&factor) {
         warnings.push(format!(

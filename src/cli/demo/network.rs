@@ -27,7 +27,7 @@ use super::{
 };
 use crate::cli::{
     Failure,
-    status_server::{Described, Exporter, SharedIdentity, StatusServer, default_address},
+    status_server::{Described, Exporter, Served, SharedIdentity, StatusServer, default_address},
 };
 
 /// Time limit for the meshes to form. Publishing starts after it in any case, since gossip reaches nodes without a full
@@ -214,7 +214,8 @@ fn serve(
     let identity = SharedIdentity::new(first.handle.peer_id());
     identity.on_event(&NodeEvent::Listening(&first.address));
     let described = Described { identity, node: first.handle.clone(), listens: true, dials: true };
-    let start = |address| StatusServer::start(address, first.worker.clone(), exporter, described.clone());
+    let served = Served { worker: first.worker.clone(), hosts: Vec::new(), described, admin: None };
+    let start = |address| StatusServer::start(address, exporter, served.clone());
     match address {
         Some(address) => start(address),
         None => start(default_address()).or_else(|_| start(SocketAddr::from(([127, 0, 0, 1], 0)))),

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, future::Future, path::Path, sync::Arc, time::Du
 
 use actix_gossipsub::{
     AppOutputs, FullMessage, Page, Started, Worker,
+    http::Messages,
     libp2p::{CommandError, Libp2pNetwork, NodeDriver, NodeEvent, NodeHandle, SignaturePolicy, swarm},
 };
 use libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol};
@@ -18,11 +19,11 @@ use super::{
     state::{Changes, Former, Saver, Saving},
 };
 use crate::cli::{
-    Failure,
+    Failure, admin_token,
     config::{Configuration, Network, OnStop, Signing},
     data_dir::DataDir,
     identity,
-    status_server::{Described, Exporter, SharedIdentity, StatusServer},
+    status_server::{Admin, Described, Exporter, Served, SharedIdentity, StatusServer},
 };
 
 /// Events about messages that the engine remembers for the status page.
@@ -97,6 +98,7 @@ impl RunningNode {
         shutdown: &CancellationToken,
     ) -> Result<Self, Failure> {
         let sections = &configuration.sections;
+        let token = sections.http.admin_token_file.as_deref().map(admin_token::load_or_create).transpose()?;
         let swarm = swarm(local.key.clone(), local.network.clone(), &sections.network.transport())?;
         // The engine has threads of its own, so that a busy engine delays neither the swarm nor the reports.
         let builder = Worker::builder(local.network.clone(), configuration.limits.clone())
@@ -126,13 +128,15 @@ impl RunningNode {
             events.on_event(&event);
         };
         let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, on_event);
+        let messages = Messages::new(local.network.clone());
+        let admin = token.map(|token| Admin { token, handle: handle.clone(), messages: messages.clone() });
         let mut running = Self {
             saving: Saver::start(local, &worker, changes),
             on_stop: sections.network.on_stop,
             worker,
             handle,
             swarm: actix::spawn(node),
-            deliveries: actix::spawn(deliver(app, observer)),
+            deliveries: actix::spawn(deliver(app, observer, messages)),
             trace,
             status_server: None,
         };
@@ -147,7 +151,10 @@ impl RunningNode {
         };
         actix::spawn(redials.run(running.handle.clone(), former.peers));
         let serving = http.map_or(Ok(()), |(address, exporter)| {
-            let server = StatusServer::start(address, running.worker.clone(), &exporter, described)?;
+            let worker = running.worker.clone();
+            let hosts = sections.http.hosts.clone();
+            let served = Served { worker, hosts, described, admin };
+            let server = StatusServer::start(address, &exporter, served)?;
             running.status_server = Some(server);
             Ok(())
         });
@@ -264,8 +271,13 @@ fn cancel_with_engine(worker: Worker<Libp2pNetwork>, shutdown: CancellationToken
     });
 }
 
-async fn deliver(mut app: AppOutputs<Libp2pNetwork>, mut observer: impl Observer) {
+async fn deliver(
+    mut app: AppOutputs<Libp2pNetwork>,
+    mut observer: impl Observer,
+    messages: Messages<Libp2pNetwork>,
+) {
     while let Some(message) = app.recv().await {
+        messages.deliver(&message);
         observer.on_message(&message).await;
     }
 }

@@ -1,26 +1,32 @@
-//! The endpoints that change a running engine: connections, peer access and topics. They are in a scope of
-//! their own, [`admin_scope`], because they are unauthenticated.
+//! The endpoints that change a running engine or have the contents of messages. They are in a scope of their own,
+//! [`admin_scope`], which has a guard.
 
 use std::{pin::Pin, sync::Arc};
 
 use actix_web::{
     Scope,
     dev::HttpServiceFactory,
-    web::{Data, Json, JsonConfig, Path, scope as actix_scope, to},
+    middleware::from_fn,
+    web::{Data, Path, scope as actix_scope, to},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_actix_web::{OpenApiFactory, scope::scope};
 
-use super::{Response, done, settings, unknown_path, with_timeout};
+use super::{Response, done, messages, openapi, settings, unknown_path, with_timeout};
 use crate::{
     AppInput, Network, Page, Worker,
     http::{
         Displayable,
+        admin_guard::AdminGuard,
+        document::{self, Document},
         endpoint::endpoint,
-        identifier::{self, Identifier},
+        hosts::checked,
+        identifier::{self, Identifier, parse_json},
+        messages::Messages,
         problem::{BadRequest, NotFound, Problem, Unavailable},
+        request::Body,
         responses::Done,
     },
 };
@@ -82,9 +88,20 @@ impl Transport<crate::libp2p::Libp2pNetwork> for crate::libp2p::NodeHandle {
     }
 }
 
-/// The administrative endpoints, below `/admin`. **Unauthenticated: anyone who can reach it controls the
-/// node.** Protect it with a guard, a middleware or a private socket, and mount it before
-/// [`scope`](crate::http::scope).
+/// The administrative endpoints, below `/admin`, for the requests that `guard` permits and, as in
+/// [`scope`](crate::http::scope), that come from this host. Mount it before [`scope`](crate::http::scope).
+///
+/// ```no_run
+/// # use actix_gossipsub::{Worker, plain::PlainNetwork};
+/// # fn serve(worker: Worker<PlainNetwork>, transport: impl actix_gossipsub::http::Transport<PlainNetwork>) {
+/// use actix_gossipsub::http::{self, AdminGuard, AdminToken};
+///
+/// let token = AdminToken::random();
+/// println!("Authorization: Bearer {}", token.reveal());
+/// let admin = http::admin_scope(worker, transport, AdminGuard::token(token));
+/// # drop(admin);
+/// # }
+/// ```
 ///
 /// | request | effect |
 /// |---|---|
@@ -93,26 +110,37 @@ impl Transport<crate::libp2p::Libp2pNetwork> for crate::libp2p::NodeHandle {
 /// | `PATCH /admin/p2p/peers/by-id/{peer} {"acl": "ban"}` | sets its application score (P5): `ban`, `trust` or `open` (0); a banned peer is disconnected, and refused until it is trusted or open |
 /// | `POST /admin/p2p/gossipsub/topics {"topic": T}` | joins a topic |
 /// | `DELETE /admin/p2p/gossipsub/topics/{topic}` | leaves a topic |
+/// | `POST /admin/p2p/gossipsub/topics/{topic}/messages` | publishes a message ([`serve_messages`]) |
+/// | `GET /admin/p2p/gossipsub/stream?topic=` | delivered messages and engine events, as server-sent events ([`serve_messages`]) |
 /// | `GET /admin/p2p/peers/direct` | the peers that the application made direct peers |
 /// | `PUT /admin/p2p/peers/direct/{peer} {"direct": true}` | makes a peer a direct peer, or a regular one |
 /// | `PUT /admin/p2p/peers/blocked/{peer} {"seconds": S}` | disconnects a peer and refuses it for this time; 0 admits it again |
 /// | `PUT /admin/p2p/gossipsub/topics/{topic}/score {"weight": W, "parameters": {..}}` | sets the score parameters of a topic |
+/// | `GET /admin/openapi.json` | their OpenAPI document |
 ///
-/// Each that changes something answers `{}`, or an error `{error, message}`. [`admin_document`](crate::http::admin_document) is
-/// their OpenAPI document. Bodies need the content type `application/json`, so that a browser does not send
-/// them from pages of another origin: that needs a CORS preflight, which no endpoint answers.
-pub fn admin_scope<N: Displayable>(worker: Worker<N>, transport: impl Transport<N>) -> Scope
+/// Each that changes something answers `{}`, or an error `{error, message}`. Bodies need the content type
+/// `application/json`; only a message may be `application/octet-stream`.
+pub fn admin_scope<N: Displayable>(
+    worker: Worker<N>,
+    transport: impl Transport<N>,
+    guard: AdminGuard,
+) -> Scope
 where
     N::Point: DeserializeOwned,
 {
     let transport: Arc<dyn Transport<N>> = Arc::new(transport);
-    let bodies =
-        JsonConfig::default().error_handler(|error, _| Problem::bad_request(error.to_string()).into());
-    actix_scope(PREFIX)
+    let guarded = actix_scope("")
+        .wrap(from_fn(move |request, next| guard.clone().check(request, next)))
+        .service(endpoints::<N>());
+    checked(PREFIX, guarded)
         .app_data(Data::new(worker))
+        .app_data(Data::new(Document(document::admin_document::<N>())))
         .app_data(Data::from(transport))
-        .app_data(bodies)
-        .service(endpoints::<N>())
+}
+
+/// Lets an [`admin_scope`] publish and stream messages: `serve_messages(admin_scope(..), messages.clone())`.
+pub fn serve_messages<N: Displayable>(scope: Scope, messages: Messages<N>) -> Scope {
+    scope.app_data(Data::new(messages))
 }
 
 /// Where [`admin_scope`] is mounted.
@@ -124,11 +152,14 @@ where
     N::Point: DeserializeOwned,
 {
     scope("")
+        .service(endpoint(super::__path_openapi, openapi::<N>))
         .service(endpoint(__path_connect, connect::<N>))
         .service(endpoint(__path_disconnect, disconnect::<N>))
         .service(endpoint(__path_set_acl, set_acl::<N>))
         .service(endpoint(__path_join, join::<N>))
         .service(endpoint(__path_leave, leave::<N>))
+        .service(endpoint(messages::__path_publish, messages::publish::<N>))
+        .service(endpoint(messages::__path_stream, messages::stream::<N>))
         .service(endpoint(settings::__path_direct_peers, settings::direct_peers::<N>))
         .service(endpoint(settings::__path_set_direct, settings::set_direct::<N>))
         .service(endpoint(settings::__path_set_blocked, settings::set_blocked::<N>))
@@ -190,11 +221,11 @@ const BANNED: f64 = -1e12;
         (status = 409, description = "The transport refuses", body = Problem),
     )
 )]
-async fn connect<N: Displayable>(body: Json<Connect>, transport: Data<dyn Transport<N>>) -> Response
+async fn connect<N: Displayable>(body: Body<Connect>, transport: Data<dyn Transport<N>>) -> Response
 where
     N::Point: DeserializeOwned,
 {
-    transport_result(transport.connect(parse_json("point", body.into_inner().point)?).await)
+    transport_result(transport.connect(parse_json("point", body.0.point)?).await)
 }
 
 /// Closes the connections to a peer
@@ -239,12 +270,12 @@ async fn disconnect<N: Displayable>(
 )]
 async fn set_acl<N: Displayable>(
     path: Path<String>,
-    body: Json<SetAcl>,
+    body: Body<SetAcl>,
     worker: Data<Worker<N>>,
     transport: Data<dyn Transport<N>>,
 ) -> Response {
     let peer: N::Peer = identifier::parse("peer", &path)?;
-    let (acl, limits) = (body.acl, worker.limits());
+    let (acl, limits) = (body.0.acl, worker.limits());
     let weight = limits.score.app_specific_weight;
     if weight <= 0.0 {
         return Err(Problem::conflict(
@@ -280,8 +311,8 @@ async fn set_acl<N: Displayable>(
         Unavailable,
     )
 )]
-async fn join<N: Displayable>(body: Json<Join>, worker: Data<Worker<N>>) -> Response {
-    let topic = parse_json("topic", body.into_inner().topic)?;
+async fn join<N: Displayable>(body: Body<Join>, worker: Data<Worker<N>>) -> Response {
+    let topic: N::Topic = parse_json("topic", body.0.topic)?;
     worker.app_input(AppInput::Join(topic)).map_err(|_| crate::EngineStopped)?;
     done()
 }
@@ -305,10 +336,6 @@ async fn leave<N: Displayable>(path: Path<String>, worker: Data<Worker<N>>) -> R
     }
     worker.app_input(AppInput::Leave(topic)).map_err(|_| crate::EngineStopped)?;
     done()
-}
-
-fn parse_json<T: DeserializeOwned>(kind: &str, value: Value) -> Result<T, Problem> {
-    serde_json::from_value(value).map_err(|error| Problem::bad_request(format!("invalid {kind}: {error}")))
 }
 
 fn transport_result(result: Result<(), String>) -> Response {

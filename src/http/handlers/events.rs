@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Path, Query},
+    web::{Data, Path},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -15,6 +15,7 @@ use crate::{
         identifier::{self, Identifier},
         paging::check_limit,
         problem::{BadRequest, NotFound, Problem, Unavailable},
+        request::Query,
         responses::{Event, EventCount, Events, Explanation, PeerTopicStatus},
         time::WallClock,
     },
@@ -73,7 +74,7 @@ pub(super) async fn explain<N: Displayable>(
         connected,
         score,
         topic,
-        decisions: records.iter().map(|record| event(record, clock)).collect(),
+        decisions: records.iter().map(|entry| record(entry, clock)).collect(),
     }))
 }
 
@@ -107,7 +108,7 @@ pub(super) async fn events<N: Displayable>(query: Query<EventsQuery>, worker: Da
     let last = found.records.last().filter(|_| found.records.len() == limit);
     Ok(HttpResponse::Ok().json(Events {
         next: last.map_or(found.last, |record| record.seq),
-        events: found.records.iter().map(|record| event(record, clock)).collect(),
+        events: found.records.iter().map(|entry| record(entry, clock)).collect(),
     }))
 }
 
@@ -127,7 +128,8 @@ pub(super) async fn decisions<N: Displayable>(worker: Data<Worker<N>>) -> Respon
     Ok(HttpResponse::Ok().json(worker.event_counts().into_iter().map(count).collect::<Vec<_>>()))
 }
 
-fn event<N: Displayable>(record: &EventRecord<N>, clock: WallClock) -> Event {
+/// A record of the event log, as it is sent.
+pub(in crate::http) fn record<N: Displayable>(record: &EventRecord<N>, clock: WallClock) -> Event {
     Event {
         seq: record.seq,
         time: clock.format(record.time),

@@ -3,9 +3,10 @@
 
 pub(super) mod admin;
 mod engine;
-mod events;
+pub(super) mod events;
 mod health;
 mod identity;
+mod messages;
 mod page;
 mod peer_details;
 mod peers;
@@ -22,25 +23,24 @@ use actix_web::{
     web::{Data, to},
 };
 use tokio::time::timeout;
-use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{OpenApiFactory, scope::scope};
 
 pub(super) use self::{
     engine::Render, identity::Describe, peer_details::DescribePeer, ready::ReadinessChecks,
 };
-use super::{Displayable, endpoint::endpoint, problem::Problem, responses::Done};
-use crate::{EngineStopped, Worker};
+use super::{Displayable, document::Document, endpoint::endpoint, problem::Problem, responses::Done};
+use crate::{EngineStopped, Page, Worker};
 
 type Response = Result<HttpResponse, Problem>;
 
 /// The time limit of one query to the engine.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// All read-only endpoints.
 pub(super) fn endpoints<N: Displayable>() -> impl HttpServiceFactory + OpenApiFactory + 'static {
     page::add_files(scope(""))
         .service(endpoint(page::__path_page, page::page))
-        .service(endpoint(__path_openapi, openapi))
+        .service(endpoint(__path_openapi, openapi::<N>))
         .service(endpoint(engine::__path_metrics, engine::metrics))
         .service(endpoint(health::__path_health, health::health::<N>))
         .service(endpoint(ready::__path_ready, ready::ready::<N>))
@@ -74,8 +74,11 @@ pub(super) fn endpoints<N: Displayable>() -> impl HttpServiceFactory + OpenApiFa
     path = "/openapi.json",
     responses((status = 200, description = "An OpenAPI document", body = Object))
 )]
-async fn openapi(document: Data<OpenApi>) -> HttpResponse {
-    HttpResponse::Ok().json(&**document)
+async fn openapi<N: Displayable>(document: Data<Document>, worker: Data<Worker<N>>) -> HttpResponse {
+    // Without an answer of the engine there is no example of a peer.
+    let connected = with_timeout(worker.connections(Page::first(1))).await;
+    let peer = connected.ok().and_then(|page| page.items.into_iter().next()).map(|(peer, _)| peer);
+    HttpResponse::Ok().json(document.with_examples(&worker, peer))
 }
 
 async fn unknown_path() -> Result<HttpResponse, Problem> {

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{Data, Path, Query},
+    web::{Data, Path},
 };
 
 use super::{Response, check_running, with_timeout};
@@ -13,6 +13,7 @@ use crate::{
         identifier::{self, Identifier},
         paging::{PageQuery, next_page, page_query, respond},
         problem::{BadRequest, NotFound, Problem, Unavailable},
+        request::Query,
         responses::{
             Connection, PeerConnection, PeerScore, ReconnectionDelay, ScoreBreakdown, ThresholdStatus,
             TopicScore,
@@ -154,7 +155,7 @@ pub(super) async fn score<N: Displayable>(
     Ok(response.json(ScoreBreakdown {
         peer: Identifier::new(&peer),
         score: breakdown.score,
-        connection: connected.map(|view| connection(&view, false)),
+        connection: connected.map(|view| connection(&view, true)),
         retained_until: breakdown.expires.map(|time| clock.format(time)),
         topics_sum: breakdown.topics_sum,
         topics: breakdown.topics.iter().map(topic).collect(),

@@ -1,10 +1,7 @@
 //! The lists that begin with what needs attention first: topics by the problem of their mesh, peers by their score. They
 //! are made of what all threads can read, so that they cost little with many topics.
 
-use actix_web::{
-    HttpRequest,
-    web::{Data, Query},
-};
+use actix_web::{HttpRequest, web::Data};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -16,6 +13,7 @@ use crate::{
         identifier::{self, Identifier},
         paging::{check_limit, flag, respond},
         problem::{BadRequest, Problem, Unavailable},
+        request::Query,
         responses::{PeerSummary, TopicSummary},
     },
     network::Key,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Json, Path},
+    web::{Data, Path},
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -17,6 +17,7 @@ use crate::{
         Displayable,
         identifier::{self, Identifier},
         problem::{BadRequest, Problem, Unavailable},
+        request::Body,
         responses::Done,
     },
     limits::TopicScoreLimits,
@@ -72,11 +73,11 @@ pub(super) async fn direct_peers<N: Displayable>(worker: Data<Worker<N>>) -> Res
 )]
 pub(super) async fn set_direct<N: Displayable>(
     path: Path<String>,
-    body: Json<SetDirect>,
+    body: Body<SetDirect>,
     worker: Data<Worker<N>>,
 ) -> Response {
     let peer: N::Peer = identifier::parse("peer", &path)?;
-    let direct = body.direct;
+    let direct = body.0.direct;
     worker.set_direct(&peer, direct)?;
     let log = || tracing::info!(?peer, direct, "the operator decided whether a peer is a direct peer");
     worker.span().in_scope(log);
@@ -95,11 +96,11 @@ pub(super) async fn set_direct<N: Displayable>(
 )]
 pub(super) async fn set_blocked<N: Displayable>(
     path: Path<String>,
-    body: Json<SetBlocked>,
+    body: Body<SetBlocked>,
     worker: Data<Worker<N>>,
 ) -> Response {
     let peer: N::Peer = identifier::parse("peer", &path)?;
-    let seconds = body.seconds;
+    let seconds = body.0.seconds;
     match seconds {
         0 => worker.unblock(&peer)?,
         _ => worker.block(&peer, Duration::from_secs(seconds))?,
@@ -126,11 +127,11 @@ pub(super) async fn set_blocked<N: Displayable>(
 )]
 pub(super) async fn set_topic_score<N: Displayable>(
     path: Path<String>,
-    body: Json<TopicScore>,
+    body: Body<TopicScore>,
     worker: Data<Worker<N>>,
 ) -> Response {
     let topic: N::Topic = identifier::parse("topic", &path)?;
-    let TopicScore { weight, parameters } = body.into_inner();
+    let TopicScore { weight, parameters } = body.0;
     worker.set_topic_score(topic.clone(), parameters, weight).map_err(|refused| match refused {
         ChangeRefused::Invalid(invalid) => Problem::conflict(invalid.to_string()),
         ChangeRefused::Stopped(stopped) => stopped.into(),

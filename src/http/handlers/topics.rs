@@ -3,10 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    web::{Data, Query},
-};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 
 use super::{Response, check_running, with_timeout};
 use crate::{
@@ -14,8 +11,9 @@ use crate::{
     http::{
         Displayable,
         identifier::{self, Identifier},
-        paging::{PageQuery, flag, next_page, page_query, respond},
+        paging::{PageQuery, flag, flag_schema, next_page, page_query, respond},
         problem::{BadRequest, NotFound, Problem, Unavailable},
+        request::Query,
         responses::{Backoff, CacheTick, TopicBackoffs, TopicCacheSize, TopicFanout, TopicPeers},
         time::WallClock,
     },
@@ -46,6 +44,7 @@ pub(super) async fn topics<N: Displayable>(
 page_query! {
     SubscribersQuery {
         /// Also list topics that are not joined.
+        #[param(schema_with = flag_schema, required = false)]
         #[serde(default, deserialize_with = "flag")]
         all: bool,
     }

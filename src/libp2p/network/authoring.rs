@@ -69,8 +69,13 @@ impl Libp2pNetwork {
         if name == 0 || name > limits.max_topic_length {
             return Err(AuthorError::BadTopic { length: name, max: limits.max_topic_length });
         }
-        let max = limits.max_frame_out.saturating_sub(MESSAGE_OVERHEAD + name);
+        let max = self.max_payload(topic);
         if length > max { Err(AuthorError::TooLarge { length, max }) } else { Ok(()) }
+    }
+
+    /// The longest payload that can be sent on this topic, in bytes, as the transform has encoded it.
+    pub fn max_payload(&self, topic: &TopicName) -> usize {
+        self.hooks.limits.max_frame_out.saturating_sub(MESSAGE_OVERHEAD + topic.as_str().len())
     }
 }
 

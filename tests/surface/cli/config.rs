@@ -93,7 +93,7 @@ fn every_flag_states_its_default_and_its_key() {
             keys.insert(key.split(']').next().unwrap().to_owned());
         }
     }
-    assert_eq!(keys.len(), 17, "{keys:?}");
+    assert_eq!(keys.len(), 18, "{keys:?}");
     for key in keys.iter().filter(|key| key.contains('.')) {
         let (section, name) = key.split_once('.').unwrap();
         assert!(template.contains_key(section), "{key}");

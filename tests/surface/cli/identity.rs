@@ -70,11 +70,7 @@ fn a_key_that_others_may_read_is_refused() {
     {
         let out = run(command);
         assert_eq!(out.code, Some(2), "{}", out.stdout);
-        assert!(
-            out.stderr.contains("others may read or write this private key (mode 640)"),
-            "{}",
-            out.stderr
-        );
+        assert!(out.stderr.contains("others may read or write this secret (mode 640)"), "{}", out.stderr);
     }
 }
 
@@ -88,7 +84,7 @@ fn wrong_key_files_are_explained() {
     assert!(out.stderr.contains("wrong.key: not a private key"), "{}", out.stderr);
     let out = run(&["key", "new", &path]);
     assert_eq!(out.code, Some(2));
-    assert!(out.stderr.contains("there is a key already"), "{}", out.stderr);
+    assert!(out.stderr.contains("there is a file already"), "{}", out.stderr);
     let out = run(&["key", "new", &absent("new.rsa"), "--type", "rsa"]);
     assert_eq!(out.code, Some(2));
     assert!(out.stderr.contains("openssl genpkey -algorithm RSA"), "{}", out.stderr);

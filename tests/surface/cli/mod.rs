@@ -1,5 +1,6 @@
 //! These tests run the binary as its user does: they pass arguments, and check the printed lines and exit codes.
 
+mod admin;
 mod config;
 mod data_dir;
 mod demo;
@@ -280,7 +281,7 @@ fn a_node_serves_its_page_api_and_metrics() {
     let (status, scrape) = get(&url, "/metrics", None);
     assert!(status.contains("200") && scrape.contains("gossipsub_connections"), "{status} {scrape}");
     // A foreign host name is refused, because anyone can let it resolve to this address.
-    assert!(get(&url, "/p2p/gossipsub/topics", Some("example.org")).0.contains("404"));
+    assert!(get(&url, "/p2p/gossipsub/topics", Some("example.org")).0.contains("421"));
     assert!(get(&url, "/p2p/gossipsub/topics", Some("localhost:1")).0.contains("200"));
     // The admin scope is not served.
     assert!(get(&url, "/admin/p2p/connect", None).0.contains("404"));

@@ -330,6 +330,7 @@ const GOSSIP: Row = Row {
             (r#"sum by (reason) (rate(gossipsub_inputs_refused_total{instance="$node"}[$__rate_interval]))"#, "in: {{reason}}"),
             (r#"sum by (lane, reason) (rate(gossipsub_outputs_dropped_total{instance="$node"}[$__rate_interval]))"#, "out: {{lane}} {{reason}}"),
             (r#"sum by (reason) (rate(gossipsub_deliveries_dropped_total{instance="$node"}[$__rate_interval]))"#, "to the application: {{reason}}"),
+            (r#"sum by (item) (rate(gossipsub_http_stream_dropped_total{instance="$node"}[$__rate_interval]))"#, "to a reader of the HTTP stream: {{item}}"),
             (r#"sum by (reason) (rate(gossipsub_rpc_malformed_total{instance="$node"}[$__rate_interval]))"#, "malformed {{reason}}"),
         ]),
     ],

@@ -13,7 +13,7 @@ use actix_gossipsub::{
 use actix_web::web;
 use serde_json::json;
 
-use super::support::{Engine, Server, limits, manual, run, start_alone};
+use super::support::{Engine, Server, guard, limits, manual, run, start_alone};
 
 /// A transport that connects at once.
 #[derive(Clone)]
@@ -65,7 +65,7 @@ fn each_endpoint_takes_effect() {
         let transport = TestTransport::new(&worker);
         let (requests, banned) = (Arc::clone(&transport.requests), Arc::clone(&transport.banned));
         let server = Server::serving(move || {
-            let admin = http::admin_scope(transport.worker.clone(), transport.clone());
+            let admin = http::admin_scope(transport.worker.clone(), transport.clone(), guard());
             web::scope("").service(admin).service(http::scope_without_metrics(transport.worker.clone()))
         });
         let send = async |method: &str, path: &str, body| {
@@ -113,7 +113,8 @@ fn a_ban_without_weight_is_refused() {
     run(async {
         let worker = start_alone(manual(limits(|config| config.score.app_specific_weight = 0.0)), &["a"]);
         let transport = TestTransport::new(&worker);
-        let server = Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone()));
+        let server =
+            Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone(), guard()));
         worker.p2p_input(P2pInput::connected(7)).unwrap();
         worker.settle().await;
         let answer = server.send("PATCH", "/admin/p2p/peers/by-id/7", Some(json!({ "acl": "ban" }))).await;
@@ -149,7 +150,8 @@ fn settings_of_a_running_engine_are_changed() {
     run(async {
         let worker = start_alone(manual(limits(|_| {})), &["a/b"]);
         let transport = TestTransport::new(&worker);
-        let server = Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone()));
+        let server =
+            Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone(), guard()));
         let send = async |method: &str, path: &str, body| {
             server.send(method, &format!("/admin/p2p/{path}"), body).await
         };

@@ -1,6 +1,7 @@
 //! These tests use the scope over real HTTP, with real engines that exchange messages, a real server on loopback, and
 //! independent clients.
 
+mod access;
 mod admin;
 mod browser;
 mod document;
@@ -8,6 +9,8 @@ mod explain;
 mod health;
 mod lists;
 mod load;
+mod messages;
+mod methods;
 mod page;
 mod problems;
 mod ranked;

@@ -3,7 +3,10 @@
 use actix_gossipsub::{P2pInput, http};
 use serde_json::json;
 
-use super::support::{Server, limits, manual, run, start_alone};
+use super::{
+    admin::TestTransport,
+    support::{Server, TOKEN, guard, limits, manual, run, start_alone},
+};
 
 #[test]
 fn errors_have_a_status_and_a_message() {
@@ -149,6 +152,108 @@ fn a_blocked_engine_responds_with_503() {
         drop(release);
         worker.settle().await;
         assert_eq!(server.get("/p2p/gossipsub/mesh").await.status, 200);
+        server.end().await;
+    });
+}
+
+/// An error of a value names field, value and rule, in words that are not those of the parser.
+#[test]
+fn errors_of_values_name_field_value_and_rule() {
+    run(async {
+        let worker = start_alone(manual(limits(|_| {})), &["a"]);
+        let transport = TestTransport::new(&worker);
+        let server = Server::serving(move || {
+            let admin = http::admin_scope(transport.worker.clone(), transport.clone(), guard());
+            actix_web::web::scope("")
+                .service(admin)
+                .service(http::scope_without_metrics(transport.worker.clone()))
+        });
+        let whole = "must be a whole number from 0 to 18446744073709551615";
+        let form = "must be in the form in which this API writes it";
+        let queries = [
+            ("mesh?limit=0", "limit = 0: must be from 1 to 10000".to_owned()),
+            ("mesh?limit=many", format!("limit = \"many\": {whole}")),
+            ("mesh?limit=", format!("limit = \"\": {whole}")),
+            ("mesh?limit=%2B1", format!("limit = \"+1\": {whole}")),
+            ("mesh?limit=1&limit=2", "limit: is given more than once".to_owned()),
+            ("mesh?limt=1", "limt: is not known; known are `limit`, `after`, `topic`".to_owned()),
+            ("topics/peers?all=perhaps", "all = \"perhaps\": must be true, false or empty".to_owned()),
+            ("connections?topics=", "topics = \"\": must be true or false".to_owned()),
+            ("connections?after=x", format!("peer = \"x\": {form}")),
+            ("scores/x", format!("peer = \"x\": {form}")),
+            ("events?since=-1", format!("since = \"-1\": {whole}")),
+        ];
+        for (path, message) in queries {
+            let answer = server.get(&format!("/p2p/gossipsub/{path}")).await;
+            assert_eq!((answer.status.as_u16(), &answer.json()["message"]), (400, &json!(message)), "{path}");
+        }
+        for path in
+            ["topics/peers?all", "topics/peers?all=", "topics/peers?all=true", "topics/peers?all=false"]
+        {
+            assert_eq!(server.get(&format!("/p2p/gossipsub/{path}")).await.status, 200, "{path}");
+        }
+        let bodies = [
+            ("POST", "connect", "{}", "point: is missing".to_owned()),
+            ("POST", "connect", "[1]", "[1]: must be an object".to_owned()),
+            ("POST", "connect", "{\"point\":\"\"}", "point = \"\": must not be empty".to_owned()),
+            ("POST", "connect", "{\"point\":\"x\"}", format!("point = \"x\": {form}")),
+            (
+                "POST",
+                "connect",
+                "{\"point\":",
+                "the body must be JSON, which it is not at line 1, column 9".to_owned(),
+            ),
+            ("POST", "gossipsub/topics", "{\"topic\":\"\"}", "topic = \"\": must not be empty".to_owned()),
+            ("POST", "gossipsub/topics", "{\"topic\":1}", format!("topic = 1: {form}")),
+            (
+                "PATCH",
+                "peers/by-id/1",
+                "{\"acl\":\"like\"}",
+                "acl = \"like\": must be one of `ban`, `trust`, `open`".to_owned(),
+            ),
+            (
+                "PATCH",
+                "peers/by-id/1",
+                "{\"acl\":1}",
+                "acl = 1: must be one of `ban`, `trust`, `open`".to_owned(),
+            ),
+            ("PUT", "peers/blocked/1", "{\"seconds\":-1}", format!("seconds = -1: {whole}")),
+            ("PUT", "peers/direct/1", "{\"direct\":1}", "direct = 1: must be true or false".to_owned()),
+            (
+                "PUT",
+                "gossipsub/topics/a/score",
+                "{\"weight\":1,\"parameters\":{\"time_in_mesh_cap\":\"x\"}}",
+                "parameters.time_in_mesh_cap = \"x\": must be a number".to_owned(),
+            ),
+            (
+                "PUT",
+                "gossipsub/topics/a/score",
+                "{\"weight\":1,\"parameters\":{\"time_in_mesh_quantum\":1}}",
+                "parameters.time_in_mesh_quantum = 1: must be a duration".to_owned(),
+            ),
+        ];
+        let authorization = format!("Bearer {TOKEN}");
+        let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
+        for (method, path, body, message) in bodies {
+            let path = format!("/admin/p2p/{path}");
+            let answer = server.send_bytes(method, &path, &headers, body.into()).await;
+            assert_eq!(
+                (answer.status.as_u16(), &answer.json()["message"]),
+                (400, &json!(message)),
+                "{path} {body}"
+            );
+        }
+        // An integer of JSON Schema.
+        let path = "/admin/p2p/peers/blocked/1";
+        assert_eq!(server.send_bytes("PUT", path, &headers, b"{\"seconds\":7.0}".to_vec()).await.status, 200);
+        let path = "/admin/p2p/connect";
+        let answer = server.send_bytes("POST", path, &headers[1..], b"{\"point\":1}".to_vec()).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["error"]),
+            (415, &json!("unsupported_media_type"))
+        );
+        let answer = server.send_bytes("POST", path, &headers, vec![b' '; 20_000]).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["error"]), (413, &json!("too_large")));
         server.end().await;
     });
 }

@@ -4,11 +4,13 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_gossipsub::{
     AppInput, ConnectionInfo, Direction, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Started,
-    Worker, WorkerBuilder, http, plain::PlainNetwork,
+    Worker, WorkerBuilder,
+    http::{self, AdminGuard, AdminToken},
+    plain::PlainNetwork,
 };
 use actix_web::{App, HttpServer, Scope, dev::ServerHandle};
 use serde_json::Value;
-use testkit::http::{StatusCode, send};
+use testkit::http::{HeaderMap, StatusCode, send_bytes};
 
 pub type Engine = Worker<PlainNetwork>;
 
@@ -119,6 +121,13 @@ pub fn publish(worker: &Engine, topic: &str, number: u64) {
     worker.app_input(AppInput::Publish(message)).expect("the input is accepted");
 }
 
+/// The token of every admin scope.
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+pub fn guard() -> AdminGuard {
+    AdminGuard::token(AdminToken::new(TOKEN).expect("a token"))
+}
+
 /// A server on a free port of loopback.
 pub struct Server {
     pub address: SocketAddr,
@@ -167,13 +176,30 @@ impl Server {
         self.send("GET", path, None).await
     }
 
+    /// Sends a request with a JSON body if there is one, and with the token if the path is one of the admin scope.
     pub async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let authorization = format!("Bearer {TOKEN}");
+        let mut headers = vec![("content-type", "application/json"), ("authorization", &authorization)];
+        if !path.starts_with("/admin") {
+            headers.pop();
+        }
+        let body = body.map(|body| body.to_string().into_bytes());
+        self.send_bytes(method, path, &headers, body.unwrap_or_default()).await
+    }
+
+    /// Sends a request with these headers only.
+    pub async fn send_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Answer {
         let url = format!("http://{}{path}", self.address);
-        let answer = send(method, &url, &[], body.as_ref()).await.expect("an answer");
-        let header = |name: &str| answer.header(name).map(str::to_owned);
-        let (kind, link) = (header("content-type").unwrap_or_default(), header("link"));
-        let retry_after = header("retry-after");
-        Answer { status: answer.status, kind, link, retry_after, text: answer.text }
+        let answer = send_bytes(method, &url, headers, body).await.expect("an answer");
+        let kind = answer.header("content-type").unwrap_or_default().to_owned();
+        let [link, retry_after] = ["link", "retry-after"].map(|name| answer.header(name).map(str::to_owned));
+        Answer { status: answer.status, kind, link, retry_after, text: answer.text, headers: answer.headers }
     }
 
     /// The JSON body of a successful GET request.
@@ -203,9 +229,15 @@ pub struct Answer {
     pub link: Option<String>,
     pub retry_after: Option<String>,
     pub text: String,
+    pub headers: HeaderMap,
 }
 
 impl Answer {
+    /// The text of a header; empty if there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("a header is text"))
+    }
+
     pub fn json(&self) -> Value {
         assert_eq!(self.kind, "application/json");
         serde_json::from_str(&self.text).expect("JSON")

@@ -1,11 +1,11 @@
 //! This module is the HTTP client of all tests. It sends HTTP/1.1 requests to servers on this machine and reads bodies
 //! as text.
 
-use std::{thread, time::Duration};
+use std::{io::Cursor, thread, time::Duration};
 
-pub use http::StatusCode;
-use http::{HeaderMap, Request, header::CONTENT_TYPE};
-use http_body_util::BodyExt;
+pub use http::{HeaderMap, StatusCode};
+use http::{Request, header::CONTENT_TYPE};
+use http_body_util::{BodyExt, Full};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -55,12 +55,27 @@ pub async fn send(
     headers: &[(&str, &str)],
     body: Option<&Value>,
 ) -> Result<Answer, String> {
+    let json = [headers, &[(CONTENT_TYPE.as_str(), "application/json")]].concat();
+    match body {
+        Some(body) => send_bytes(method, url, &json, body.to_string().into_bytes()).await,
+        None => send_bytes(method, url, headers, Vec::new()).await,
+    }
+}
+
+/// Sends a request with these headers and this body.
+///
+/// # Errors
+///
+/// As of [`send`].
+pub async fn send_bytes(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> Result<Answer, String> {
     let request = Request::builder().method(method).uri(url);
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-    let request = match body {
-        Some(body) => request.header(CONTENT_TYPE, "application/json").body(body.to_string()),
-        None => request.body(String::new()),
-    };
+    let request = request.body(Full::new(Cursor::new(body)));
     let exchange = async {
         let client = Client::builder(TokioExecutor::new()).build(connector());
         let answer = client.request(request.map_err(|error| error.to_string())?).await;

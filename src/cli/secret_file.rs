@@ -1,0 +1,73 @@
+//! Files with a secret: a private key or a token. Only their owner may read them.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// Longest file, in bytes: an RSA key of 8,192 bits has some 6,500.
+const MAX_LENGTH: u64 = 64 << 10;
+
+/// Why a secret can't be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretFileError {
+    #[error("{}: can't be read ({error}): check the path and its permissions", file.display())]
+    Unreadable { file: PathBuf, error: io::Error },
+    #[error("{}: can't be written: {error}", file.display())]
+    Unwritable { file: PathBuf, error: io::Error },
+    #[error("{}: there is a file already: remove it if you want another one", file.display())]
+    Exists { file: PathBuf },
+    #[error(
+        "{}: others may read or write this secret (mode {mode:o}): chmod 600 it, and make a new one if someone may have \
+         read it", file.display()
+    )]
+    Open { file: PathBuf, mode: u32 },
+    #[error("{}: {length} bytes are too many", file.display())]
+    TooLong { file: PathBuf, length: u64 },
+}
+
+impl SecretFileError {
+    /// Whether there is no file.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Unreadable { error, .. } if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Writes a line to a new file with mode 0600.
+pub fn create(file: &Path, line: &str) -> Result<(), SecretFileError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(file).and_then(|mut out| {
+        out.write_all(format!("{line}\n").as_bytes())?;
+        out.sync_all()
+    });
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => SecretFileError::Exists { file: file.to_owned() },
+        _ => SecretFileError::Unwritable { file: file.to_owned(), error },
+    })
+}
+
+/// The content of a file that nobody else may read.
+pub fn read(file: &Path) -> Result<Vec<u8>, SecretFileError> {
+    let unreadable = |error| SecretFileError::Unreadable { file: file.to_owned(), error };
+    let metadata = fs::metadata(file).map_err(unreadable)?;
+    check_mode(file, &metadata)?;
+    if metadata.len() > MAX_LENGTH {
+        return Err(SecretFileError::TooLong { file: file.to_owned(), length: metadata.len() });
+    }
+    fs::read(file).map_err(unreadable)
+}
+
+#[cfg(unix)]
+fn check_mode(file: &Path, metadata: &fs::Metadata) -> Result<(), SecretFileError> {
+    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
+    if mode & 0o077 == 0 { Ok(()) } else { Err(SecretFileError::Open { file: file.to_owned(), mode }) }
+}
+
+#[cfg(not(unix))]
+fn check_mode(_: &Path, _: &fs::Metadata) -> Result<(), SecretFileError> {
+    Ok(())
+}

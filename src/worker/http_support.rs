@@ -1,0 +1,11 @@
+//! What only the HTTP scopes need of an engine.
+
+use super::Worker;
+use crate::{metrics::StreamItem, network::Network};
+
+impl<N: Network> Worker<N> {
+    /// Counts what a reader of the stream did not get.
+    pub(crate) fn count_unstreamed(&self, item: StreamItem, count: u64) {
+        self.shared.metrics.unstreamed(item, count);
+    }
+}
