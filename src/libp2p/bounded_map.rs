@@ -92,7 +92,9 @@ mod tests {
         map.insert(1, 10);
         map.keep([1, 2]);
         map.insert(2, 20);
-        (3..1_000).for_each(|n| map.insert(n, 0));
+        for n in 3..1_000 {
+            map.insert(n, 0);
+        }
         assert_eq!((map.get(&1), map.get(&2)), (Some(&10), Some(&20)));
         assert_eq!(map.keys().count(), 4);
         assert_eq!(map.remove(&2), Some(20));

@@ -281,7 +281,7 @@ mod tests {
         dropped: LaneCounts::NONE,
         over_memory: LaneCounts::NONE,
         superseded: LaneCounts::NONE,
-        unsupported: false,
+        unsupported: LaneCounts::NONE,
         overflowed: false,
     };
 

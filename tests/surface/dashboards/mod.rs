@@ -9,6 +9,7 @@ mod lint;
 mod live;
 mod model;
 mod node;
+mod now;
 mod peer;
 mod process;
 mod promtool;
