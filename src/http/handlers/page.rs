@@ -57,16 +57,16 @@ macro_rules! files {
 }
 
 files! {
-    style __path_style: "/page/page.css", "text/css";
-    script __path_script: "/page/page.js", "text/javascript";
-    api __path_api: "/page/api.js", "text/javascript";
-    details __path_details: "/page/details.js", "text/javascript";
-    events __path_events: "/page/events.js", "text/javascript";
-    graph __path_graph: "/page/graph.js", "text/javascript";
-    lists __path_lists: "/page/lists.js", "text/javascript";
-    rates __path_rates: "/page/rates.js", "text/javascript";
-    text __path_text: "/page/text.js", "text/javascript";
-    verdict __path_verdict: "/page/verdict.js", "text/javascript";
+    page_style __path_page_style: "/page/page.css", "text/css";
+    page_script __path_page_script: "/page/page.js", "text/javascript";
+    page_api __path_page_api: "/page/api.js", "text/javascript";
+    page_details __path_page_details: "/page/details.js", "text/javascript";
+    page_events __path_page_events: "/page/events.js", "text/javascript";
+    page_graph __path_page_graph: "/page/graph.js", "text/javascript";
+    page_lists __path_page_lists: "/page/lists.js", "text/javascript";
+    page_rates __path_page_rates: "/page/rates.js", "text/javascript";
+    page_text __path_page_text: "/page/text.js", "text/javascript";
+    page_verdict __path_page_verdict: "/page/verdict.js", "text/javascript";
 }
 
 fn file(content_type: &'static str, content: &'static str) -> HttpResponse {

@@ -29,7 +29,7 @@ pub(in crate::http) type DescribePeer = dyn Fn(String) -> TransportFuture<PeerDe
         Unavailable,
     )
 )]
-pub(super) async fn details<N: Displayable>(
+pub(super) async fn peer_details<N: Displayable>(
     path: Path<String>,
     worker: Data<Worker<N>>,
     describe: Option<Data<DescribePeer>>,

@@ -63,7 +63,7 @@ pub(super) struct PeerStatusQuery {
         Unavailable,
     )
 )]
-pub(super) async fn topics<N: Displayable>(
+pub(super) async fn topic_statuses<N: Displayable>(
     request: HttpRequest,
     query: Query<TopicStatusQuery>,
     worker: Data<Worker<N>>,
@@ -99,7 +99,7 @@ pub(super) async fn topics<N: Displayable>(
         Unavailable,
     )
 )]
-pub(super) async fn peers<N: Displayable>(
+pub(super) async fn peer_statuses<N: Displayable>(
     request: HttpRequest,
     query: Query<PeerStatusQuery>,
     worker: Data<Worker<N>>,

@@ -156,7 +156,7 @@ mod tests {
         let key = Keypair::generate_ed25519();
         let mut local = LocalInfo::new(key.clone(), "agent".to_owned(), vec!["/meshsub/1.2.0".to_owned()]);
         let empty = PeerReport::read(&local.message(&address(9))).unwrap();
-        assert_eq!(empty, PeerReport::default());
+        assert_eq!(empty, PeerReport { agent: Some("agent".to_owned()), ..PeerReport::default() });
         let mut sequence = 0;
         for addresses in [vec![address(1), address(2)], vec![address(3)]] {
             assert!(local.set_addresses(addresses.clone()) && !local.set_addresses(addresses.clone()));
