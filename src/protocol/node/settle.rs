@@ -89,17 +89,14 @@ impl<N: Network> Node<N> {
         outcome
     }
 
-    /// Like [`on_topic`](Self::on_topic), for inputs that read no score but those of peers that speak floodsub: without such
-    /// peers delivery counts need not be flushed.
+    /// Like [`on_topic`](Self::on_topic), for inputs that read no score but those of peers that speak floodsub. Delivery counts
+    /// are flushed only if there are such peers.
     pub(super) fn on_message<T>(
         &mut self,
         index: TopicIndex,
         now: Timestamp,
         handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
     ) -> T {
-        if self.peers.has_floodsub() {
-            self.flush_delivery_counts(now);
-        }
         let outcome = self.call_topic(index, now, handle);
         // Most messages are duplicates without any effect.
         if !self.outbox.is_empty() {
@@ -177,6 +174,10 @@ impl<N: Network> Node<N> {
         let outcome = handle(state, &cx, &mut self.outbox);
         if was_flushed && state.has_unflushed_deliveries() {
             self.unflushed.push(index);
+            // Whether a peer that speaks floodsub is sent the next message depends on its score.
+            if self.peers.has_floodsub() {
+                self.flush_delivery_counts(now);
+            }
         }
         outcome
     }

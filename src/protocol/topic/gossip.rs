@@ -302,7 +302,8 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         if ids.is_empty() {
             return None;
         }
-        let mut served: Vec<_> = served.values().copied().chain(unmeshed).collect();
+        let mut served: Vec<_> = served.values().copied().collect();
+        served.extend(unmeshed);
         served.sort_unstable();
         let threshold = cx.limits.gossip_threshold;
         let threshold = (!cx.peer_view.min_score_at_least(threshold)).then_some(threshold);

@@ -22,9 +22,8 @@ impl<N: Network> TopicState<N> {
         let connection_ids = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
         let most = connection_ids.map_or(0, BTreeMap::len) + self.direct.len() + self.floodsub.len();
         let (mut to, mut bootstrap) = (Vec::with_capacity(most), Vec::new());
-        let is_sender = |peer: &N::Peer| Some(peer) == sender || others.contains(peer);
         let add = |(peer, connection_id): (&N::Peer, &ConnectionId)| {
-            if !is_sender(peer) {
+            if Some(peer) != sender && !others.contains(peer) {
                 to.push(peer.clone());
                 if connection_id.is_bootstrap() {
                     bootstrap.push(peer.clone());
@@ -34,7 +33,7 @@ impl<N: Network> TopicState<N> {
         // `for_each` on the flattened option costs fewer instructions than a loop.
         connection_ids.into_iter().flatten().for_each(add);
         if !self.direct.is_empty() || !self.floodsub.is_empty() {
-            self.add_unmeshed_recipients(&is_sender, cx, &mut to, &mut bootstrap);
+            self.add_unmeshed_recipients((sender, others), cx, &mut to, &mut bootstrap);
         }
         let mut sent = to.clone();
         if !bootstrap.is_empty() {
@@ -48,13 +47,14 @@ impl<N: Network> TopicState<N> {
     #[inline(never)]
     fn add_unmeshed_recipients(
         &self,
-        is_sender: &dyn Fn(&N::Peer) -> bool,
+        (sender, others): (Option<&N::Peer>, &[N::Peer]),
         cx: &Context<'_, N>,
         to: &mut Vec<N::Peer>,
         bootstrap: &mut Vec<N::Peer>,
     ) {
         let threshold = cx.limits.publish_threshold;
         let good = self.floodsub.iter().filter(|(peer, _)| cx.peer_view.score(peer) >= threshold);
+        let is_sender = |peer: &N::Peer| Some(peer) == sender || others.contains(peer);
         for (peer, connection_id) in self.direct.iter().chain(good).filter(|(peer, _)| !is_sender(peer)) {
             to.push(peer.clone());
             if connection_id.is_bootstrap() {
