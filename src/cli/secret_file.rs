@@ -32,22 +32,46 @@ impl SecretFileError {
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Unreadable { error, .. } if error.kind() == io::ErrorKind::NotFound)
     }
+
+    /// Whether a file that was to be made is there already.
+    pub fn is_there(&self) -> bool {
+        matches!(self, Self::Exists { .. })
+    }
 }
 
-/// Writes a line to a new file with mode 0600.
+/// Writes a line to a new file with mode 0600. The file has its name only once all of it is on the disk, so that a failure
+/// leaves no part of it.
 pub fn create(file: &Path, line: &str) -> Result<(), SecretFileError> {
+    // A name of its own: another process may create the same file now.
+    let temporary = file.with_added_extension(format!("{:016x}.new", rand::random::<u64>()));
+    let written = write_new(&temporary, line).and_then(|()| fs::hard_link(&temporary, file));
+    let _ = fs::remove_file(&temporary);
+    written.and_then(|()| sync_directory(file)).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => SecretFileError::Exists { file: file.to_owned() },
+        _ => SecretFileError::Unwritable { file: file.to_owned(), error },
+    })
+}
+
+fn write_new(file: &Path, line: &str) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(file).and_then(|mut out| {
-        out.write_all(format!("{line}\n").as_bytes())?;
-        out.sync_all()
-    });
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => SecretFileError::Exists { file: file.to_owned() },
-        _ => SecretFileError::Unwritable { file: file.to_owned(), error },
-    })
+    let mut out = options.open(file)?;
+    out.write_all(format!("{line}\n").as_bytes())?;
+    out.sync_all()
+}
+
+/// The name of the file is on the disk afterwards.
+#[cfg(unix)]
+fn sync_directory(file: &Path) -> io::Result<()> {
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// The content of a file that nobody else may read.
