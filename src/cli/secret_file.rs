@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::failure::is_lasting;
+
 /// Longest file, in bytes: an RSA key of 8,192 bits has some 6,500.
 const MAX_LENGTH: u64 = 64 << 10;
 
@@ -31,6 +33,14 @@ impl SecretFileError {
     /// Whether there is no file.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Unreadable { error, .. } if error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Whether another attempt fails the same way, until someone changes the file or its path.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Unreadable { error, .. } | Self::Unwritable { error, .. } => is_lasting(error),
+            Self::Exists { .. } | Self::Open { .. } | Self::TooLong { .. } => true,
+        }
     }
 
     /// Whether a file that was to be made is there already.

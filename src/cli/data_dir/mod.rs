@@ -16,6 +16,8 @@ pub use self::{
     peers::{KnownPeer, StoredPeers},
 };
 
+use super::failure::is_lasting;
+
 /// The name of the file that the process locks.
 const LOCK: &str = "lock";
 
@@ -29,6 +31,16 @@ pub enum DataDirError {
         dir.display()
     )]
     Locked { dir: PathBuf },
+}
+
+impl DataDirError {
+    /// Whether another attempt fails the same way, until someone changes the directory or its path.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Unusable { error, .. } => is_lasting(error),
+            Self::Locked { .. } => false,
+        }
+    }
 }
 
 /// A data directory that this process has locked, until it is dropped.
