@@ -147,7 +147,8 @@ impl RunningNode {
             identity,
             node: running.handle.clone(),
             listens: !network.listen.is_empty(),
-            dials: !network.dial.is_empty() || !former.peers.is_empty(),
+            dials: network.dial.iter().any(|address| !is_own(address, local.peer, &network.listen))
+                || !former.peers.is_empty(),
         };
         actix::spawn(redials.run(running.handle.clone(), former.peers));
         let serving = http.map_or(Ok(()), |(address, exporter)| {
