@@ -63,8 +63,10 @@
 //! # Who gets answers
 //!
 //! A scope answers to requests whose `Host` is an IP address or `localhost`, and others get 421; [`answer_to`] adds names. A
-//! request whose `Origin` is another host gets 403. So no web page can read or use the API, neither by a name of its own
-//! that resolves to this address (DNS rebinding) nor from its own origin. Behind a proxy, let it pass the `Host` on.
+//! request whose `Origin` is another host gets 403, and so does one that a page of another origin makes for an image, a script
+//! or a style, if the browser says so (`Sec-Fetch-Site`, to loopback and over TLS). So no web page can read or use the API,
+//! neither by a name of its own that resolves to this address (DNS rebinding) nor from its own origin. Behind a proxy, let it
+//! pass the `Host` on.
 
 mod admin_guard;
 mod document;
