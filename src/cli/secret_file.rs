@@ -1,8 +1,8 @@
 //! Files with a secret: a private key or a token. Only their owner may read them.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -25,8 +25,12 @@ pub enum SecretFileError {
          read it", file.display()
     )]
     Open { file: PathBuf, mode: u32 },
-    #[error("{}: {length} bytes are too many", file.display())]
-    TooLong { file: PathBuf, length: u64 },
+    #[error("{}: this secret is of another user (id {owner}): chown it, or run the node as that user", file.display())]
+    Foreign { file: PathBuf, owner: u32 },
+    #[error("{}: not a regular file", file.display())]
+    NotAFile { file: PathBuf },
+    #[error("{}: more than {MAX_LENGTH} bytes are too many", file.display())]
+    TooLong { file: PathBuf },
 }
 
 impl SecretFileError {
@@ -39,7 +43,11 @@ impl SecretFileError {
     pub fn is_lasting(&self) -> bool {
         match self {
             Self::Unreadable { error, .. } | Self::Unwritable { error, .. } => is_lasting(error),
-            Self::Exists { .. } | Self::Open { .. } | Self::TooLong { .. } => true,
+            Self::Exists { .. }
+            | Self::Open { .. }
+            | Self::Foreign { .. }
+            | Self::NotAFile { .. }
+            | Self::TooLong { .. } => true,
         }
     }
 
@@ -76,7 +84,7 @@ fn write_new(file: &Path, line: &str) -> io::Result<()> {
 #[cfg(unix)]
 fn sync_directory(file: &Path) -> io::Result<()> {
     let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(not(unix))]
@@ -87,21 +95,39 @@ fn sync_directory(_: &Path) -> io::Result<()> {
 /// The content of a file that nobody else may read.
 pub fn read(file: &Path) -> Result<Vec<u8>, SecretFileError> {
     let unreadable = |error| SecretFileError::Unreadable { file: file.to_owned(), error };
-    let metadata = fs::metadata(file).map_err(unreadable)?;
-    check_mode(file, &metadata)?;
-    if metadata.len() > MAX_LENGTH {
-        return Err(SecretFileError::TooLong { file: file.to_owned(), length: metadata.len() });
+    // To open a pipe would wait for its writer.
+    check_regular(file, &fs::metadata(file).map_err(unreadable)?)?;
+    let opened = File::open(file).map_err(unreadable)?;
+    // What is read is what is checked, even if the path has another file meanwhile.
+    let metadata = opened.metadata().map_err(unreadable)?;
+    check_regular(file, &metadata)?;
+    check_access(file, &metadata)?;
+    let mut content = Vec::new();
+    opened.take(MAX_LENGTH + 1).read_to_end(&mut content).map_err(unreadable)?;
+    if content.len() as u64 > MAX_LENGTH {
+        return Err(SecretFileError::TooLong { file: file.to_owned() });
     }
-    fs::read(file).map_err(unreadable)
+    Ok(content)
+}
+
+fn check_regular(file: &Path, metadata: &fs::Metadata) -> Result<(), SecretFileError> {
+    if metadata.is_file() { Ok(()) } else { Err(SecretFileError::NotAFile { file: file.to_owned() }) }
 }
 
 #[cfg(unix)]
-fn check_mode(file: &Path, metadata: &fs::Metadata) -> Result<(), SecretFileError> {
-    let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(SecretFileError::Open { file: file.to_owned(), mode }) }
+fn check_access(file: &Path, metadata: &fs::Metadata) -> Result<(), SecretFileError> {
+    use std::os::unix::fs::MetadataExt;
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o777);
+    if mode & 0o077 != 0 {
+        return Err(SecretFileError::Open { file: file.to_owned(), mode });
+    }
+    if owner == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(SecretFileError::Foreign { file: file.to_owned(), owner })
 }
 
 #[cfg(not(unix))]
-fn check_mode(_: &Path, _: &fs::Metadata) -> Result<(), SecretFileError> {
+fn check_access(_: &Path, _: &fs::Metadata) -> Result<(), SecretFileError> {
     Ok(())
 }

@@ -74,6 +74,19 @@ fn a_key_that_others_may_read_is_refused() {
     }
 }
 
+/// To open a pipe would wait for ever.
+#[cfg(unix)]
+#[test]
+fn a_key_is_a_regular_file_of_this_user() {
+    let path = absent("pipe.key");
+    assert!(Command::new("mkfifo").args(["-m", "600", &path]).status().unwrap().success());
+    for path in [path.as_str(), env!("CARGO_TARGET_TMPDIR")] {
+        let out = run(&["key", "show", path]);
+        assert_eq!(out.code, Some(2), "{}", out.stdout);
+        assert!(out.stderr.contains("not a regular file"), "{}", out.stderr);
+    }
+}
+
 #[test]
 fn wrong_key_files_are_explained() {
     let path = absent("wrong.key");
