@@ -17,17 +17,21 @@ pub enum TokenError {
 
 /// The token in `file`, which is created with a random one if there is none.
 pub fn load_or_create(file: &Path) -> Result<AdminToken, TokenError> {
-    match secret_file::read(file) {
-        Err(error) if error.is_missing() => {
+    match load(file) {
+        Err(TokenError::File(error)) if error.is_missing() => {
             let token = AdminToken::random();
-            secret_file::create(file, token.reveal())?;
-            Ok(token)
+            match secret_file::create(file, token.reveal()) {
+                // Another process made it meanwhile.
+                Err(error) if error.is_there() => load(file),
+                created => Ok(created.map(|()| token)?),
+            }
         }
-        Err(error) => Err(error.into()),
-        Ok(bytes) => {
-            let text = String::from_utf8_lossy(&bytes);
-            AdminToken::new(text.trim())
-                .map_err(|error| TokenError::Malformed { file: file.to_owned(), error })
-        }
+        loaded => loaded,
     }
+}
+
+fn load(file: &Path) -> Result<AdminToken, TokenError> {
+    let bytes = secret_file::read(file)?;
+    AdminToken::new(String::from_utf8_lossy(&bytes).trim())
+        .map_err(|error| TokenError::Malformed { file: file.to_owned(), error })
 }

@@ -95,7 +95,8 @@ impl Failure {
         Self::Dial { address: address.clone(), error: with_causes(error) }
     }
 
-    /// 2 if a restart can't help: arguments, configuration, key or data directory are wrong. Otherwise 1.
+    /// 2 if a restart can't help: arguments or configuration are wrong, or the key, the token or the data directory has wrong
+    /// content, permissions or path. Otherwise 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Unreadable { .. }
@@ -104,14 +105,24 @@ impl Failure {
             | Self::Invalid(_)
             | Self::Rules(_)
             | Self::Options(_)
-            | Self::Key(_)
-            | Self::DataDir(DataDirError::Unusable { .. })
-            | Self::Token(_)
+            | Self::Key(KeyError::Malformed { .. } | KeyError::Rsa)
+            | Self::Token(TokenError::Malformed { .. })
             | Self::NoTopic
             | Self::TooManyDeliveries { .. } => 2,
+            Self::Key(KeyError::File(error)) | Self::Token(TokenError::File(error)) if error.is_lasting() => {
+                2
+            }
+            Self::DataDir(error) if error.is_lasting() => 2,
             _ => 1,
         }
     }
+}
+
+/// Whether an error of a file lasts until someone changes the path or its permissions. A disk that is full or fails may work at
+/// the next start.
+pub fn is_lasting(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), AlreadyExists | IsADirectory | NotADirectory | NotFound | PermissionDenied)
 }
 
 /// The texts of an error and its causes on one line. Some errors of libp2p have an empty text of their own, others repeat

@@ -32,7 +32,11 @@ pub enum KeyError {
 pub fn load_or_create(file: Option<&Path>, kind: KeyKind) -> Result<Keypair, KeyError> {
     let Some(file) = file else { return generate(kind) };
     match load(file) {
-        Err(KeyError::File(error)) if error.is_missing() => create(file, kind),
+        Err(KeyError::File(error)) if error.is_missing() => match create(file, kind) {
+            // Another process made it meanwhile.
+            Err(KeyError::File(error)) if error.is_there() => load(file),
+            created => created,
+        },
         loaded => loaded,
     }
 }

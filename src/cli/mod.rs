@@ -48,9 +48,10 @@ or let all dial one node with a public address. docs/operating.md has more.
 Exit codes:
   0  ended as asked: by SIGINT or SIGTERM, by --seconds, at the end of the input, or because the reader of the output has
      closed its pipe
-  1  failed: an address or the data directory is in use, the engine or the demonstration failed, nobody took what was to
-     be published
-  2  wrong arguments, configuration, key or data directory: starting again does not help";
+  1  failed: an address or the data directory is in use, a disk is full or fails, the engine or the demonstration failed,
+     nobody took what was to be published
+  2  wrong arguments or configuration; a key, token or data directory with wrong content, permissions or path: starting
+     again does not help";
 
 /// A gossipsub engine on actix: a node, a chat, pipes to and from topics, a demonstration, and the replay of recordings.
 #[derive(Parser)]

@@ -1,4 +1,4 @@
-//! Which requests a scope answers, by their headers `Host` and `Origin`. Without this check a web page could read and
+//! Which requests a scope answers, by their headers `Host`, `Origin` and `Sec-Fetch-Site`. Without this check a web page could read and
 //! use the API: under a host name of its own that resolves to this address (DNS rebinding), or from its own origin (cross-site
 //! request forgery).
 
@@ -23,7 +23,8 @@ use super::problem::{Problem, ProblemKind};
 /// resolve to another address. The default has no other name.
 ///
 /// Whatever the names are, a request from a web page must come from a page of the same host: with a header `Origin` of
-/// another host it is answered with 403.
+/// another host it is answered with 403, and so it is if the browser says by `Sec-Fetch-Site` that a page of another origin
+/// includes the answer, such as an image, and does not open it. Browsers send that header to loopback and over TLS only.
 #[derive(Clone, Debug, Default)]
 pub struct Hosts {
     names: Arc<[String]>,
@@ -58,13 +59,26 @@ impl Hosts {
             let message = format!("this server does not answer to the host name {:?}", name_of(host));
             return Err(Problem::new(ProblemKind::UnknownHost, message));
         }
-        let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
-        let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
-        match authority {
-            Some((_, authority)) if authority.eq_ignore_ascii_case(host) => Ok(()),
-            _ => Err(Problem::new(ProblemKind::ForeignOrigin, "a page of another origin sent this request")),
+        if is_foreign(host, headers) {
+            return Err(Problem::new(
+                ProblemKind::ForeignOrigin,
+                "a page of another origin sent this request",
+            ));
         }
+        Ok(())
     }
+}
+
+/// Whether a page of another origin than this host sent the request, as far as its browser says so.
+fn is_foreign(host: &str, headers: &HeaderMap) -> bool {
+    if let Some(origin) = headers.get(ORIGIN) {
+        let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        return !authority.is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
+    }
+    // A GET for an image, a script or a style has no `Origin`. A link may lead here from anywhere.
+    let fetch = |name| text(headers, &HeaderName::from_static(name));
+    matches!(fetch("sec-fetch-site"), Some("cross-site" | "same-site"))
+        && fetch("sec-fetch-mode") != Some("navigate")
 }
 
 /// Adds to a scope of this module the names to which it answers: `answer_to(scope(worker, render),
@@ -138,6 +152,26 @@ mod tests {
         assert_eq!(status(&named, "localhost", None), None);
         assert_eq!(status(&named, "example.org", None), Some(ProblemKind::UnknownHost));
         assert_eq!(status(&Hosts::any(), "example.org", None), None);
+    }
+
+    #[test]
+    fn what_a_foreign_page_includes_is_refused_and_what_it_links_to_is_not() {
+        let status = |site, mode| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("host", "localhost"), ("sec-fetch-site", site), ("sec-fetch-mode", mode)] {
+                headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            Hosts::default().check(&Uri::from_static("/"), &headers).err().map(|problem| problem.error)
+        };
+        for site in ["cross-site", "same-site"] {
+            for mode in ["no-cors", "cors", "websocket", ""] {
+                assert_eq!(status(site, mode), Some(ProblemKind::ForeignOrigin), "{site} {mode}");
+            }
+            assert_eq!(status(site, "navigate"), None, "{site}");
+        }
+        for site in ["same-origin", "none"] {
+            assert_eq!(status(site, "no-cors"), None, "{site}");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@
 //! Lists take `limit` (1 to 10,000, default 1,000) and `after`, the last identifier of the previous page. A
 //! `Link` header with `rel="next"` names the next page. A page also ends when its items contain 50,000
 //! entries, such as the peers of its topics. Of the queries with a `limit` above 256, four of an engine run at a time; the others
-//! wait.
+//! wait. The lists of topics, scores and both of `status` need no actor, and don't wait.
 //!
 //! Errors are `{error, message}`: 400 for a malformed request, 404 for an unknown path, peer or topic, 405
 //! for an unsupported method, and 503 with `Retry-After` if the engine has stopped or does not answer within two seconds. Every
@@ -63,8 +63,10 @@
 //! # Who gets answers
 //!
 //! A scope answers to requests whose `Host` is an IP address or `localhost`, and others get 421; [`answer_to`] adds names. A
-//! request whose `Origin` is another host gets 403. So no web page can read or use the API, neither by a name of its own
-//! that resolves to this address (DNS rebinding) nor from its own origin. Behind a proxy, let it pass the `Host` on.
+//! request whose `Origin` is another host gets 403, and so does one that a page of another origin makes for an image, a script
+//! or a style, if the browser says so (`Sec-Fetch-Site`, to loopback and over TLS). So no web page can read or use the API,
+//! neither by a name of its own that resolves to this address (DNS rebinding) nor from its own origin. Behind a proxy, let it
+//! pass the `Host` on.
 
 mod admin_guard;
 mod document;

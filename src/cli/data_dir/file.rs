@@ -79,8 +79,12 @@ impl DataDir {
     pub fn write<T: Stored>(&self, content: &T) -> io::Result<()> {
         let text = serde_json::to_vec(&Written { version: VERSION, content })?;
         let (file, new) = (self.path.join(T::FILE), self.path.join(format!("{}.new", T::FILE)));
-        let mut out =
-            for_owner_alone(OpenOptions::new().write(true).create(true).truncate(true)).open(&new)?;
+        // One that is left of a crash, or a link that others have put there: it is not followed.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut out = for_owner_alone(OpenOptions::new().write(true).create_new(true)).open(&new)?;
         out.write_all(&text)?;
         out.sync_all()?;
         fs::rename(&new, &file)?;

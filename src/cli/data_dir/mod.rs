@@ -16,6 +16,8 @@ pub use self::{
     peers::{KnownPeer, StoredPeers},
 };
 
+use super::failure::is_lasting;
+
 /// The name of the file that the process locks.
 const LOCK: &str = "lock";
 
@@ -29,6 +31,24 @@ pub enum DataDirError {
         dir.display()
     )]
     Locked { dir: PathBuf },
+    #[error("{}: others may write to this data directory (mode {mode:o}): chmod 700 it", dir.display())]
+    Open { dir: PathBuf, mode: u32 },
+    #[error(
+        "{}: this data directory is of another user (id {owner}): run the node as that user, or chown the directory",
+        dir.display()
+    )]
+    Foreign { dir: PathBuf, owner: u32 },
+}
+
+impl DataDirError {
+    /// Whether another attempt fails the same way, until someone changes the directory or its path.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Unusable { error, .. } => is_lasting(error),
+            Self::Locked { .. } => false,
+            Self::Open { .. } | Self::Foreign { .. } => true,
+        }
+    }
 }
 
 /// A data directory that this process has locked, until it is dropped.
@@ -46,6 +66,7 @@ impl DataDir {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path).map_err(unusable)?;
+        check_owner(path, &fs::metadata(path).map_err(unusable)?)?;
         let lock = file::for_owner_alone(OpenOptions::new().write(true).create(true).truncate(false))
             .open(path.join(LOCK))
             .map_err(unusable)?;
@@ -60,4 +81,20 @@ impl DataDir {
     pub fn key(&self) -> PathBuf {
         self.path.join("key")
     }
+}
+
+/// All who can write to the directory can replace its files.
+#[cfg(unix)]
+fn check_owner(dir: &Path, metadata: &fs::Metadata) -> Result<(), DataDirError> {
+    use std::os::unix::fs::MetadataExt;
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o777);
+    if owner != rustix::process::geteuid().as_raw() {
+        return Err(DataDirError::Foreign { dir: dir.to_owned(), owner });
+    }
+    if mode & 0o022 == 0 { Ok(()) } else { Err(DataDirError::Open { dir: dir.to_owned(), mode }) }
+}
+
+#[cfg(not(unix))]
+fn check_owner(_: &Path, _: &fs::Metadata) -> Result<(), DataDirError> {
+    Ok(())
 }

@@ -147,7 +147,8 @@ impl RunningNode {
             identity,
             node: running.handle.clone(),
             listens: !network.listen.is_empty(),
-            dials: !network.dial.is_empty() || !former.peers.is_empty(),
+            dials: network.dial.iter().any(|address| !is_own(address, local.peer, &network.listen))
+                || !former.peers.is_empty(),
         };
         actix::spawn(redials.run(running.handle.clone(), former.peers));
         let serving = http.map_or(Ok(()), |(address, exporter)| {
@@ -230,15 +231,15 @@ impl RunningNode {
         (mesh, worker.wait_for_end().await.map_err(Failure::Engine).and(traced))
     }
 
-    /// Stops a node that could not start completely, and returns `failure`.
-    async fn stop_after(self, failure: Failure) -> Result<Self, Failure> {
-        self.worker.shutdown().await;
-        let _ = timeout(STOP_TIMEOUT, self.swarm).await;
-        if let Some(server) = self.status_server {
-            let _ = timeout(STOP_TIMEOUT, server.stop()).await;
+    /// Stops a node that could not start completely, and returns `failure`. Like one that is killed it leaves no topic, which
+    /// would cost it backoffs, and the files in its data directory stay as they are.
+    async fn stop_after(mut self, failure: Failure) -> Result<Self, Failure> {
+        self.on_stop = OnStop::Restart;
+        if let Some(saving) = self.saving.take() {
+            saving.end().await;
         }
-        // The first failure is reported, not one of the recording.
-        let _ = self.trace.end().await;
+        // The first failure is reported, not one of the end.
+        let _ = self.stop().await;
         Err(failure)
     }
 }

@@ -12,10 +12,7 @@ use actix_gossipsub::{
     protocol::{PeerEvent, RemainingBackoff},
 };
 use libp2p::PeerId;
-use tokio::{
-    task::{JoinHandle, spawn_blocking},
-    time::timeout,
-};
+use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::running::{LocalNode, STOP_TIMEOUT};
@@ -144,7 +141,9 @@ impl Saver {
 
     /// Writes the state of a node that ends. A disk that does not answer must not keep the process alive.
     pub async fn save_last(self, peers: StoredPeers, backoffs: Vec<RemainingBackoff<Libp2pNetwork>>) {
-        let _ = timeout(STOP_TIMEOUT, self.save(peers, backoffs)).await;
+        if timeout(STOP_TIMEOUT, self.save(peers, backoffs)).await.is_err() {
+            tracing::warn!("the last state of the node may not be stored: the disk does not answer");
+        }
     }
 
     /// Writes what differs from the files. A failure is logged; the former file is there then.
@@ -155,8 +154,7 @@ impl Saver {
             tracing::warn!(omitted, "backoffs are not stored: there are too many");
         }
         let (last_peers, last_backoffs) = self.written;
-        // Waits for the disk on a thread of its own.
-        let writing = spawn_blocking(move || {
+        let write = move || {
             let same = last_peers.as_ref() == Some(&peers);
             let peers_written = if same { Ok(()) } else { data.write(&peers) };
             let like = last_backoffs.as_ref().is_some_and(|last| last.is_like(&backoffs));
@@ -171,7 +169,17 @@ impl Saver {
                 // Small differences must not add up.
                 if like { last_backoffs } else { backoffs_written.ok().map(|()| backoffs) },
             )
+        };
+        let (written, writing) = oneshot::channel();
+        // Waits for the disk on a thread that nobody waits for: a runtime that ends waits for those of `spawn_blocking`, for ever
+        // if the disk does not answer.
+        let thread = std::thread::Builder::new().name("state".to_owned()).spawn(move || {
+            // Nobody wants the result of a node that ended meanwhile.
+            let _ = written.send(write());
         });
+        if let Err(error) = thread {
+            tracing::warn!("the state of the node can't be stored: no thread can be started: {error}");
+        }
         self.written = writing.await.unwrap_or_default();
         self
     }
@@ -179,9 +187,14 @@ impl Saver {
 
 impl Saving {
     /// Ends the periodic writes. What the node stores last is up to the caller: the peers are of now, while it is connected.
+    /// `None` if the disk does not answer.
     pub async fn end(self) -> Option<(Saver, StoredPeers)> {
         self.end.cancel();
-        let saver = self.task.await.ok()?;
+        let Ok(saver) = timeout(STOP_TIMEOUT, self.task).await else {
+            tracing::warn!("the last state of the node is not stored: the disk does not answer");
+            return None;
+        };
+        let saver = saver.ok()?;
         let peers = saver.peers();
         Some((saver, peers))
     }

@@ -141,9 +141,9 @@ pub(super) async fn publish<N: Displayable>(
 async fn content(request: &HttpRequest, payload: Payload, max: usize) -> Result<Vec<u8>, Problem> {
     let bytes = match request::content_type(request).as_str() {
         "application/octet-stream" => request::read(payload, max).await?.to_vec(),
-        // Hexadecimal digits are twice as many as bytes.
+        // JSON may escape any character, with six bytes for each (`\u0041`).
         "application/json" => {
-            let body = request::read(payload, max.saturating_mul(2).saturating_add(JSON_OVERHEAD)).await?;
+            let body = request::read(payload, max.saturating_mul(6).saturating_add(JSON_OVERHEAD)).await?;
             request::parse::<Content>(&body)?.bytes()?
         }
         _ => {

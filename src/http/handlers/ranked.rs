@@ -115,7 +115,7 @@ pub(super) async fn peer_statuses<N: Displayable>(
         found,
         |(peer, status)| position(status.rank(), peer),
         |(peer, status)| {
-            let PeerStatus { connected, outbound, direct, bootstrap, score } = status;
+            let PeerStatus { connected, outbound, direct, bootstrap, floodsub, score } = status;
             let below = Threshold::ALL.into_iter().filter(|threshold| is_below(threshold, score));
             PeerSummary {
                 peer: Identifier::new(&peer),
@@ -125,6 +125,7 @@ pub(super) async fn peer_statuses<N: Displayable>(
                 direct,
                 outbound,
                 bootstrap,
+                floodsub,
             }
         },
     ))

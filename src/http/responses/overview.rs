@@ -44,6 +44,9 @@ pub struct PeerSummary {
     pub outbound: bool,
     /// A bootstrap peer: it receives control messages only.
     pub bootstrap: bool,
+    /// It speaks floodsub: it receives every message and no control messages. Absent if it does not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub floodsub: bool,
 }
 
 /// What the transport knows of a peer. Each field is null if it is not known.

@@ -118,6 +118,7 @@ impl<N: Network> Worker<N> {
                 outbound: connection_id.is_some_and(ConnectionId::is_outbound),
                 direct,
                 bootstrap: connection_id.is_some_and(ConnectionId::is_bootstrap),
+                floodsub: connection_id.is_some_and(ConnectionId::is_floodsub),
                 score: score.unwrap_or(0.0),
             };
             if filter(peer, &status) {

@@ -115,6 +115,8 @@ pub struct PeerStatus {
     pub direct: bool,
     /// Whether it is a bootstrap peer.
     pub bootstrap: bool,
+    /// Whether it speaks floodsub.
+    pub floodsub: bool,
     /// Its score, without deliveries since the last heartbeat.
     pub score: f64,
 }

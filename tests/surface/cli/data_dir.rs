@@ -70,6 +70,38 @@ fn one_process_at_a_time_uses_a_data_directory() {
     assert_eq!(out.code, Some(0), "{}", out.stderr);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_directory_that_others_can_write_to_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = absent("writable");
+    fs::create_dir_all(&dir).unwrap();
+    for mode in [0o770, 0o702] {
+        fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+        let out = run(&[&flags(&dir)[..], &["--seconds", "0"]].concat());
+        assert_eq!(out.code, Some(2), "{}", out.stdout);
+        let expected = format!("others may write to this data directory (mode {mode:o})");
+        assert!(out.stderr.contains(&expected), "{}", out.stderr);
+    }
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_link_names_is_not_overwritten() {
+    let dir = absent("linked");
+    let (node, _) = start(&dir);
+    node.terminate();
+    let other = dir.with_extension("other");
+    fs::write(&other, "of another program").unwrap();
+    std::os::unix::fs::symlink(&other, dir.join("peers.json.new")).unwrap();
+    fs::remove_file(dir.join("peers.json")).unwrap();
+    let (node, _) = start(&dir);
+    node.terminate();
+    assert_eq!(fs::read_to_string(&other).unwrap(), "of another program");
+    assert!(fs::symlink_metadata(dir.join("peers.json")).unwrap().is_file());
+}
+
 #[test]
 fn a_directory_that_can_t_be_used_is_an_error_with_advice() {
     let file = absent("a-file");

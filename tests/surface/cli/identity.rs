@@ -1,12 +1,12 @@
 //! The identity of a node: its key file, and where its peer id appears.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use serde_json::Value;
 
 use super::{
     get,
-    process::{Process, run},
+    process::{Process, finish, run},
 };
 
 /// A path without a file.
@@ -74,6 +74,19 @@ fn a_key_that_others_may_read_is_refused() {
     }
 }
 
+/// To open a pipe would wait for ever.
+#[cfg(unix)]
+#[test]
+fn a_key_is_a_regular_file_of_this_user() {
+    let path = absent("pipe.key");
+    assert!(Command::new("mkfifo").args(["-m", "600", &path]).status().unwrap().success());
+    for path in [path.as_str(), env!("CARGO_TARGET_TMPDIR")] {
+        let out = run(&["key", "show", path]);
+        assert_eq!(out.code, Some(2), "{}", out.stdout);
+        assert!(out.stderr.contains("not a regular file"), "{}", out.stderr);
+    }
+}
+
 #[test]
 fn wrong_key_files_are_explained() {
     let path = absent("wrong.key");
@@ -88,6 +101,34 @@ fn wrong_key_files_are_explained() {
     let out = run(&["key", "new", &absent("new.rsa"), "--type", "rsa"]);
     assert_eq!(out.code, Some(2));
     assert!(out.stderr.contains("openssl genpkey -algorithm RSA"), "{}", out.stderr);
+}
+
+/// A file that can't be written fails as one on a full disk does.
+#[test]
+fn a_failed_first_start_leaves_no_part_of_a_key_and_is_tried_again() {
+    let dir = PathBuf::from(absent("unwritten"));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir(&dir).unwrap();
+    let key = dir.join("key");
+    let limited = r#"ulimit -f 0; trap "" XFSZ; exec "$0" key new "$1""#;
+    let binary = env!("CARGO_BIN_EXE_actix-gossipsub");
+    let out = finish(Command::new("sh").args(["-c", limited, binary]).arg(&key));
+    assert_eq!(out.code, Some(1), "{} {}", out.stdout, out.stderr);
+    assert!(out.stderr.contains("can't be written"), "{}", out.stderr);
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    assert_eq!(run(&["key", "new", key.to_str().unwrap()]).code, Some(0));
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+}
+
+#[test]
+fn nodes_that_make_one_key_at_once_have_one_identity() {
+    let path = absent("shared.key");
+    let nodes: Vec<_> =
+        (0..4).map(|_| Process::start(&["node", "--json", "--topic", "t", "--key", &path])).collect();
+    let peers = nodes.into_iter().map(|mut node| node.until("listening", 1)[0]["peer_id"].clone());
+    let peers: Vec<_> = peers.collect();
+    let expected = described(&path)["peer_id"].clone();
+    assert!(peers.iter().all(|peer| *peer == expected), "{peers:?}, {expected}");
 }
 
 /// Peers of all four types connect, under the ids that follow from their keys.

@@ -140,6 +140,17 @@ fn a_node_that_waits_for_peers_is_ready_without_them() {
     node.terminate();
 }
 
+/// A configuration for all nodes of a network may name each of them.
+#[test]
+fn a_node_that_was_given_only_itself_is_ready_without_peers() {
+    let own = format!("/ip4/127.0.0.1/tcp/{}", free_port());
+    let common = ["node", "--json", "--topic", "t", "--http", "127.0.0.1:0"];
+    let mut node = Process::start(&[&common[..], &["--listen", &own, "--dial", &own]].concat());
+    let (status, body) = get(&serving(&mut node), "/ready", None);
+    assert!(status.contains("200") && body.contains("it was given none to dial"), "{status} {body}");
+    node.terminate();
+}
+
 #[test]
 fn status_lines_have_what_happened_since_the_last_one() {
     let common = ["node", "--topic", "t", "--heartbeat-ms", "100"];

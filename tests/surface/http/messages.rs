@@ -45,8 +45,8 @@ impl MessageContents<PlainNetwork> for Texts {
         Cow::Borrowed(message.as_bytes())
     }
 
-    fn max_content(&self, _: &String) -> usize {
-        64
+    fn max_content(&self, topic: &String) -> usize {
+        if topic == "large" { 1_000 } else { 64 }
     }
 }
 
@@ -127,6 +127,19 @@ fn a_message_is_published_with_a_typed_outcome() {
         );
         workers[0].shutdown().await;
         assert_eq!(publish(&server, "a/messages", OCTETS, b"x").await.1["error"], "stopped");
+        server.end().await;
+    });
+}
+
+#[test]
+fn json_may_escape_each_character_of_a_content() {
+    run(async {
+        let workers = network(2, &["large"], &limits(|_| {})).await;
+        let messages = Messages::new(Texts::default());
+        let server = admin(&workers[0], &messages);
+        let escaped = format!("{{\"data\":\"{}\"}}", "\\u0041".repeat(1_000));
+        let (status, answer) = publish(&server, "large/messages?min_peers=0", JSON, escaped.as_bytes()).await;
+        assert_eq!(status, 202, "{answer}");
         server.end().await;
     });
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, P2pInput, Page, Rank, TopicStatus, Validity, Worker, plain::PlainNetwork,
+    AppInput, ConnectionInfo, P2pInput, Page, Rank, TopicStatus, Validity, Worker, plain::PlainNetwork,
     protocol::TopicProblem,
 };
 use serde_json::{Value, json};
@@ -111,6 +111,23 @@ fn peers_with_the_lowest_scores_are_first() {
         assert_eq!(fields(&all, "peer"), [1, 4, 2]);
         assert_eq!(fields(&all, "connected"), [true, true, false]);
         assert_eq!(check().await, ("ok".into(), "none of 2 connected peers has a negative score".into()));
+        server.end().await;
+    });
+}
+
+#[test]
+fn a_peer_that_speaks_floodsub_is_listed_as_such() {
+    run(async {
+        let worker = start_alone(manual(limits(|_| {})), &[]);
+        worker.p2p_input(P2pInput::connected(1)).unwrap();
+        let mut info = ConnectionInfo::inbound();
+        info.floodsub = true;
+        worker.p2p_input(P2pInput::NewConnection { peer: 2, info }).unwrap();
+        worker.settle().await;
+        let server = Server::of(&worker);
+        let all = server.json(PEERS).await;
+        assert_eq!(fields(&all, "peer"), [1, 2]);
+        assert_eq!(fields(&all, "floodsub"), [Value::Null, json!(true)]);
         server.end().await;
     });
 }
