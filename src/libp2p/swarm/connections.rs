@@ -167,8 +167,7 @@ impl Connections {
 
     /// The protocol of the connection that messages to a peer go through.
     pub(super) fn protocol(&self, peer: &PeerId) -> Option<&ProtocolId> {
-        let connections = self.0.get(peer)?;
-        connections.iter().find(|connection| connection.queue.is_some())?.protocol.as_ref()
+        self.written(peer)?.0.protocol.as_ref()
     }
 
     /// Counts a stream that was dropped because of the bytes that the peer sent. Returns the number for the connection.
@@ -227,7 +226,7 @@ impl Connections {
 
     /// Whether what is sent to the peer goes over this connection.
     pub(super) fn is_written(&self, peer: &PeerId, id: ConnectionId) -> bool {
-        self.written(peer).is_some_and(|(written, _)| written == id)
+        self.written(peer).is_some_and(|(written, _)| written.id == id)
     }
 
     fn queue(&self, peer: &PeerId) -> Option<&Arc<SendQueue>> {
@@ -235,9 +234,9 @@ impl Connections {
     }
 
     /// The connection over which everything is sent to the peer: the newest that carries gossipsub.
-    fn written(&self, peer: &PeerId) -> Option<(ConnectionId, &Arc<SendQueue>)> {
+    fn written(&self, peer: &PeerId) -> Option<(&Connection, &Arc<SendQueue>)> {
         let mut connections = self.0.get(peer)?.iter().rev();
-        connections.find_map(|connection| Some((connection.id, connection.queue.as_ref()?)))
+        connections.find_map(|connection| Some((connection, connection.queue.as_ref()?)))
     }
 
     fn connection(&mut self, peer: &PeerId, id: ConnectionId) -> Option<&mut Connection> {
@@ -338,6 +337,19 @@ mod tests {
         let change = connections.gossipsub_established(&peer, one, Version::Floodsub, queue());
         assert_eq!(change, Change::Connected { dialled: true, remote_address: None, floodsub: true });
         assert_eq!(connections.gossipsub_established(&peer, two, V1_2, queue()), MOVED);
+    }
+
+    #[test]
+    fn the_protocol_of_a_peer_is_that_of_the_connection_that_is_written() {
+        let (mut connections, peer, ids, queues) = two();
+        let v1_0 = ProtocolId::new("/meshsub/1.0.0", Version::V1_0).unwrap();
+        for ((id, queue), protocol) in ids.iter().zip(queues).zip([v1_0.clone(), ProtocolId::FLOODSUB]) {
+            connections.set_protocol(&peer, *id, protocol.clone());
+            connections.gossipsub_established(&peer, *id, protocol.version, queue);
+            assert_eq!(connections.protocol(&peer), Some(&protocol));
+        }
+        connections.remove(&peer, ids[1]);
+        assert_eq!(connections.protocol(&peer), Some(&v1_0));
     }
 
     #[test]
