@@ -42,7 +42,9 @@
 //! is connected for the engine from the first stream of its first connection ([`Event::Established`]) until its last
 //! connection with a stream closes. A peer with several connections is read on all of them and written on the newest. An
 //! older one may be that of a process that has ended, which TCP notices late, while the peer has started again: so the newest
-//! carries our subscriptions and GRAFTs once more. What the older one has not written moves to it.
+//! carries our subscriptions and GRAFTs once more. What the older one has not written moves to it. The end of a subscription and
+//! a PRUNE that the older one was writing are not sent again: a process that lives on and did not read them learns of neither.
+//! If one of the two speaks floodsub and the other gossipsub, the peer disconnects for the engine and connects again.
 //!
 //! A stream that breaks is replaced; at most four are opened on one connection. When a peer replaces its stream, the frames
 //! that it wrote to the one before are read first. The version of the protocol is

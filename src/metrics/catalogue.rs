@@ -46,7 +46,7 @@ catalogue! {
     CONNECTIONS = Metric::gauge("gossipsub_connections", &[DIRECTION, CONNECTION_KIND], "Connected peers, by direction of the connection and kind of peer");
     TRANSPORT_CONNECTIONS = Metric::gauge("gossipsub_transport_connections", &[TRANSPORT, DIRECTION], "Open connections, by what carries them and by direction; a peer may have several. 0 if the transport does not count them");
     DIALS = Metric::counter("gossipsub_dials_total", &[DIAL], "Dials of peers and addresses, by how they ended; 0 if the transport does not count them");
-    CONNECTIONS_FAILED = Metric::counter("gossipsub_connections_failed_total", &[DIRECTION, FAILURE], "Connections that were not established, by direction and cause; a dial of several addresses counts each of them. Those refused by a limit are in gossipsub_connections_refused_total");
+    CONNECTIONS_FAILED = Metric::counter("gossipsub_connections_failed_total", &[DIRECTION, FAILURE], "Connections that were not established, by direction and cause; a dial of several addresses that reaches none counts each of them. Those refused by a limit are in gossipsub_connections_refused_total");
     CONNECTIONS_REFUSED = Metric::counter("gossipsub_connections_refused_total", &[REFUSAL], "Connections and dials that the transport refused, and connections that it closed, by the limit that was reached; 0 if the transport does not count them");
     PEER_RECORDS = Metric::counter("gossipsub_peer_records_total", &[PEER_RECORD], "Signed peer records that peers sent of themselves by identify or that came with the recommended peers of an accepted PRUNE, by what became of them; 0 if the transport has none");
     PX_DIALS = Metric::counter("gossipsub_px_dials_total", &[PX_DIAL], "Recommended peers (px) that the engine asked to dial, by what became of them; 0 if the transport does not count them");
@@ -95,7 +95,7 @@ catalogue! {
     RPC_MALFORMED = Metric::counter("gossipsub_rpc_malformed_total", &[MALFORMED], "Inbound streams closed because of a malformed frame or RPC, or because a frame was not complete in time");
     TRANSPORT_MEMORY = Metric::gauge("gossipsub_transport_memory_bytes", &[], "Memory charged for send queues, frames and decoded inputs; 0 if the transport does not count it").in_unit(Unit::Bytes);
     RPC_ENTRIES_IGNORED = Metric::counter("gossipsub_rpc_entries_ignored_total", &[], "Entries, message ids and peers of received RPCs that were ignored because they are more than the limits allow");
-    RPC_FRAMES_LOST = Metric::counter("gossipsub_rpc_frames_lost_total", &[], "Frames of peers of which only a part was received or handled when their stream ended or was replaced");
+    RPC_FRAMES_LOST = Metric::counter("gossipsub_rpc_frames_lost_total", &[], "Streams of peers that ended within a frame, or were dropped for later ones before all of their frames were read");
     STREAMS_REOPENED = Metric::counter("gossipsub_streams_reopened_total", &[], "Outbound streams requested again because the one before broke or could not be opened");
     REPLAY_EVICTIONS = Metric::counter("gossipsub_replay_evictions_total", &[], "Authors whose sequence numbers were forgotten to make room for others");
     SIGNATURES_VERIFIED = Metric::counter("gossipsub_signatures_verified_total", &[], "Messages whose signature was verified and is right; copies of a message that is in memory are not verified again");

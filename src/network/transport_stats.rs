@@ -95,7 +95,7 @@ pub struct TransportStats {
     pub ignored_entries: u64,
     /// Outbound streams that were requested again, because the one before broke or could not be opened.
     pub reopened_streams: u64,
-    /// Frames of which only a part was received when their stream ended or was replaced.
+    /// Streams of peers that ended within a frame, or that were dropped for later ones before all of their frames were read.
     pub lost_frames: u64,
     /// Authors whose sequence numbers were forgotten to make room for others: their messages can be replayed once.
     pub replay_evictions: u64,
@@ -134,6 +134,7 @@ impl TransportStats {
     }
 
     /// The connections in this direction that were never established, for this cause.
+    /// A libp2p swarm names no cause for the addresses of a dial that reached another one: they are not counted.
     pub fn failed_connections(&self, direction: Direction, cause: ConnectionFailure) -> u64 {
         self.failed[direction][cause]
     }

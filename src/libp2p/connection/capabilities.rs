@@ -132,7 +132,7 @@ impl OutboundUpgrade<Stream> for Protocols {
 
 /// Whether a version knows entries of this kind. `None`: the version is not negotiated yet, and what all versions of gossipsub
 /// know may be queued.
-pub(super) fn knows(version: Option<Version>, kind: Kind) -> bool {
+pub(in crate::libp2p) fn knows(version: Option<Version>, kind: Kind) -> bool {
     match (version, kind) {
         (_, Kind::Subscription | Kind::Message) => true,
         (Some(Version::Floodsub), _) => false,

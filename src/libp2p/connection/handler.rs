@@ -132,9 +132,7 @@ impl Handler {
     }
 
     fn on_outbound(&mut self, stream: Stream, protocol: ProtocolId) {
-        if protocol.version == Version::Floodsub && self.reader == Reader::Lasting {
-            self.reader = Reader::Unknown;
-        }
+        self.reader = self.reader.on_negotiated(protocol.version);
         let (unsent, reader) = (&mut self.unsent, self.reader);
         let open = || OutboundStream::new(stream, std::mem::take(unsent), reader);
         if let Some(change) = self.streams.on_outbound(open) {

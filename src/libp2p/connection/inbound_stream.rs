@@ -5,7 +5,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -100,6 +100,8 @@ pub(super) struct InboundStream<S = Stream> {
     decoder: FrameDecoder,
     /// Reads the frame that the decoder returned last.
     reader: RpcReader,
+    /// Whether any bytes were received.
+    received: bool,
     /// The charge for the memory of `decoder` and `reader`.
     buffered: MemoryCharge,
     /// Detects that a frame takes too long.
@@ -119,6 +121,7 @@ impl<S: AsyncRead + Unpin> InboundStream<S> {
             stream,
             decoder: FrameDecoder::new(network.limits().max_frame_in),
             reader: RpcReader::default(),
+            received: false,
             buffered: budget.charge(),
             // A frame is late whatever arrives of it, unless all of it does.
             slow_frame: StallDetector::new(frame_timeout, usize::MAX),
@@ -129,6 +132,18 @@ impl<S: AsyncRead + Unpin> InboundStream<S> {
     /// Whether a part of a frame was received, or a frame is not handled completely.
     pub(super) fn has_unread(&self) -> bool {
         self.reader.has_next() || self.decoder.pending() > 0
+    }
+
+    /// Whether frames may be lost if the stream is dropped, which has not ended or broken as far as it is read: a part of one is
+    /// not handled, more bytes have arrived, or nothing has arrived yet of a stream that the peer opened for some frame.
+    pub(super) fn may_lose_frames(&mut self) -> bool {
+        // Nobody waits for the stream any more.
+        let mut cx = Context::from_waker(Waker::noop());
+        self.has_unread()
+            || match Pin::new(&mut self.stream).poll_read(&mut cx, &mut [0]) {
+                Poll::Ready(Ok(count)) => count > 0,
+                Poll::Ready(Err(_)) | Poll::Pending => !self.received,
+            }
     }
 
     /// The next messages; `None` when the peer has closed the stream. `Pending` without a waker if the turn is exhausted.
@@ -178,6 +193,7 @@ impl<S: AsyncRead + Unpin> InboundStream<S> {
             if count == 0 {
                 return Poll::Ready(Ok(None));
             }
+            self.received = true;
             turn.charge_read(count);
             network.state().traffic().add_received(count);
         }

@@ -39,7 +39,7 @@ impl<S: AsyncRead + Unpin> InboundStreams<S> {
     /// Adds a stream. Drops the oldest ones if there are more than `most`.
     pub(super) fn push(&mut self, stream: InboundStream<S>, most: usize, traffic: &TrafficCounters) {
         while self.0.len() >= most {
-            self.end(0, traffic);
+            self.drop_oldest(traffic);
         }
         self.0.push_back(stream);
     }
@@ -47,7 +47,7 @@ impl<S: AsyncRead + Unpin> InboundStreams<S> {
     /// Drops all streams.
     pub(super) fn clear(&mut self, traffic: &TrafficCounters) {
         while !self.0.is_empty() {
-            self.end(0, traffic);
+            self.drop_oldest(traffic);
         }
     }
 
@@ -78,6 +78,13 @@ impl<S: AsyncRead + Unpin> InboundStreams<S> {
         Poll::Pending
     }
 
+    fn drop_oldest(&mut self, traffic: &TrafficCounters) {
+        if self.0.pop_front().is_some_and(|mut stream| stream.may_lose_frames()) {
+            traffic.add_lost_frame();
+        }
+    }
+
+    /// Removes a stream that has ended.
     fn end(&mut self, index: usize, traffic: &TrafficCounters) {
         if self.0.remove(index).is_some_and(|stream| stream.has_unread()) {
             traffic.add_lost_frame();
@@ -174,9 +181,26 @@ mod tests {
         push(&mut streams, Bytes(incomplete(), true), &network);
         assert_eq!(read(&mut streams, &network), "ba.");
         assert_eq!(lost(&network), 3);
+        // The first is read completely. Of the second nothing has arrived yet.
         push(&mut streams, Bytes(Vec::new(), false), &network);
         streams.clear(network.state().traffic());
         assert!(streams.is_empty());
-        assert_eq!(lost(&network), 3);
+        assert_eq!(lost(&network), 4);
+    }
+
+    /// Before, a stream with whole frames was dropped uncounted.
+    #[tokio::test]
+    async fn a_stream_that_is_dropped_before_it_is_read_is_counted() {
+        let (network, mut streams) = (network(), InboundStreams::default());
+        for topics in ["a", "b", "c"] {
+            push(&mut streams, Bytes(subscriptions(topics), true), &network);
+        }
+        assert_eq!(lost(&network), 1);
+        assert_eq!(read(&mut streams, &network), "b.c.");
+        // The peer closed these without a frame.
+        for _ in 0..3 {
+            push(&mut streams, Bytes(Vec::new(), true), &network);
+        }
+        assert_eq!(lost(&network), 1);
     }
 }

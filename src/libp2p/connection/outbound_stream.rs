@@ -6,12 +6,14 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use ::libp2p::Stream;
-use futures::{AsyncRead, AsyncWrite};
+use futures::{AsyncRead, AsyncWrite, FutureExt};
+use tokio::time::{Sleep, sleep};
 
-use super::send_queue::SendQueue;
+use super::{capabilities::Version, send_queue::SendQueue};
 use crate::libp2p::{codec::limits::WireLimits, state::TrafficCounters};
 
 /// Frames are collected until at least this many bytes can be written at once.
@@ -20,20 +22,35 @@ const WRITE_SIZE: usize = 16_384;
 /// reads no larger ones.
 const FLOODSUB_FRAME: usize = 2_048;
 
+/// How long the second frame for a peer that speaks floodsub waits: one that reads one frame only ends the stream meanwhile.
+const ONE_FRAME_WAIT: Duration = Duration::from_secs(1);
+
 /// How a peer reads the streams that we open, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Reader {
     /// It reads a stream as long as it is open, as the specification says.
     #[default]
     Lasting,
-    /// It speaks floodsub and may read one frame only. Frames are written one by one.
+    /// It speaks floodsub and may read one frame only. Frames are written one by one, the second one when the peer has not
+    /// ended the stream for a while.
     Unknown,
     /// It reads one frame of a stream, as rust-libp2p's floodsub does. The stream is closed after it.
     OneFrame,
 }
 
-pub(super) struct OutboundStream {
-    stream: Stream,
+impl Reader {
+    /// What is known of the peer when a stream of this version is open. `self`: what was known before.
+    pub(super) fn on_negotiated(self, version: Version) -> Self {
+        match (version, self) {
+            (Version::Floodsub, Self::Lasting) => Self::Unknown,
+            (Version::Floodsub, known) => known,
+            _ => Self::Lasting,
+        }
+    }
+}
+
+pub(super) struct OutboundStream<S = Stream> {
+    stream: S,
     /// Whole frames, stored until they are flushed, since a stream that breaks may have lost all of them. Frames that
     /// it did deliver are then sent twice, which is harmless in gossipsub.
     unflushed: Vec<u8>,
@@ -46,12 +63,23 @@ pub(super) struct OutboundStream {
     reader: Reader,
     /// A frame was flushed.
     delivered: bool,
+    /// Ends when the second frame may be written to a peer of which it is unknown how it reads. Set by the first one.
+    wait: Option<Pin<Box<Sleep>>>,
 }
 
-impl OutboundStream {
+impl<S: AsyncRead + AsyncWrite + Unpin> OutboundStream<S> {
     /// Creates a stream that first writes the frames that an earlier one may not have delivered.
-    pub(super) fn new(stream: Stream, unflushed: Vec<u8>, reader: Reader) -> Self {
-        Self { stream, unflushed, written: 0, progress: 0, read_ended: false, reader, delivered: false }
+    pub(super) fn new(stream: S, unflushed: Vec<u8>, reader: Reader) -> Self {
+        Self {
+            stream,
+            unflushed,
+            written: 0,
+            progress: 0,
+            read_ended: false,
+            reader,
+            delivered: false,
+            wait: None,
+        }
     }
 
     /// Whether the stream took a whole frame.
@@ -91,6 +119,16 @@ impl OutboundStream {
         self.check_silent(cx, traffic)?;
         loop {
             ready!(self.poll_flush(cx, traffic))?;
+            if self.reader == Reader::Unknown && self.delivered {
+                if self.read_ended {
+                    self.reader = Reader::OneFrame;
+                } else {
+                    // Completes the reports of what was written, and takes nothing.
+                    queue.fill(&mut self.unflushed, 0, limits, cx);
+                    let wait = self.wait.get_or_insert_with(|| Box::pin(sleep(ONE_FRAME_WAIT)));
+                    ready!(wait.poll_unpin(cx));
+                }
+            }
             if self.is_closing() {
                 // Completes the reports of what was written, and takes nothing.
                 queue.fill(&mut self.unflushed, 0, limits, cx);
@@ -144,5 +182,124 @@ impl OutboundStream {
         self.unflushed.clear();
         self.written = 0;
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::{
+        libp2p::{
+            codec::encode::Kind,
+            connection::{lanes::tests::item, queue_limits::QueueLimits},
+        },
+        protocol::Lane,
+    };
+
+    /// A stream that takes all bytes. The peer writes nothing, and has ended it or not.
+    #[derive(Default)]
+    struct Taken {
+        bytes: Vec<u8>,
+        ended: bool,
+        closed: bool,
+    }
+
+    impl AsyncRead for Taken {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            if self.ended { Poll::Ready(Ok(0)) } else { Poll::Pending }
+        }
+    }
+
+    impl AsyncWrite for Taken {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.bytes.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.closed = true;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// A stream, and a queue. [`write`](Self::write) adds a message to it and writes what may be written.
+    struct Fixture(OutboundStream<Taken>, SendQueue);
+
+    impl Fixture {
+        fn new(reader: Reader) -> Self {
+            let queue = SendQueue::new(QueueLimits::default(), &Arc::default(), None);
+            Self(OutboundStream::new(Taken::default(), Vec::new(), reader), queue)
+        }
+
+        fn add(&self, tag: u8) {
+            self.1.push(item(Kind::Message, Lane::Publish, tag));
+        }
+
+        /// Whether the stream has broken or was closed.
+        fn write(&mut self) -> bool {
+            let cx = &mut Context::from_waker(std::task::Waker::noop());
+            self.0.poll_write(cx, &self.1, &WireLimits::default(), &TrafficCounters::default()).is_ready()
+        }
+
+        /// The number of messages that are not written.
+        fn queued(&self) -> usize {
+            self.1.take_pending().len()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_ends_the_stream_after_one_frame_is_written_no_second_one() {
+        let mut fixture = Fixture::new(Reader::Unknown);
+        fixture.add(1);
+        assert!(!fixture.write());
+        let first = fixture.0.stream.bytes.len();
+        assert!(first > 0);
+        fixture.add(2);
+        assert!(!fixture.write());
+        fixture.0.stream.ended = true;
+        assert!(fixture.write() && fixture.0.stream.closed && fixture.0.has_delivered());
+        assert_eq!((fixture.0.stream.bytes.len(), fixture.queued()), (first, 1));
+        assert!(fixture.0.take_unflushed().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_reads_on_is_written_the_second_frame_a_little_later() {
+        let mut fixture = Fixture::new(Reader::Unknown);
+        fixture.add(1);
+        assert!(!fixture.write());
+        let first = fixture.0.stream.bytes.len();
+        fixture.add(2);
+        advance(ONE_FRAME_WAIT / 2).await;
+        assert!(!fixture.write());
+        assert_eq!(fixture.0.stream.bytes.len(), first);
+        advance(ONE_FRAME_WAIT).await;
+        assert!(!fixture.write());
+        assert_eq!(fixture.0.stream.bytes.len(), 2 * first);
+        // From then on nothing waits.
+        fixture.add(3);
+        assert!(!fixture.write());
+        assert_eq!((fixture.0.stream.bytes.len(), fixture.queued()), (3 * first, 0));
+    }
+
+    #[test]
+    fn a_later_stream_of_gossipsub_is_read_as_long_as_it_is_open() {
+        let floodsub = Reader::Lasting.on_negotiated(Version::Floodsub);
+        assert_eq!(floodsub, Reader::Unknown);
+        assert_eq!(Reader::OneFrame.on_negotiated(Version::Floodsub), Reader::OneFrame);
+        for known in [floodsub, Reader::OneFrame] {
+            assert_eq!(known.on_negotiated(Version::V1_0), Reader::Lasting);
+        }
     }
 }

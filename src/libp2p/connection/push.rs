@@ -23,6 +23,7 @@ impl Push {
         self.dropped += other.dropped;
         self.over_memory += other.over_memory;
         self.superseded += other.superseded;
+        self.unsupported += other.unsupported;
         self.overflowed |= other.overflowed;
     }
 }

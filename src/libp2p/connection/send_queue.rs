@@ -55,7 +55,7 @@ impl SendQueue {
     }
 
     /// Called when the protocol of the outbound stream is negotiated.
-    pub(super) fn set_version(&self, version: Version) {
+    pub(in crate::libp2p) fn set_version(&self, version: Version) {
         self.state().version = Some(version);
     }
 

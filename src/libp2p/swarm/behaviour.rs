@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     convert::Infallible,
+    net::SocketAddr,
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -20,7 +21,7 @@ use ::libp2p::{
 use super::{
     block_list::BlockList,
     config::BehaviourConfig,
-    connections::{Change, Connections},
+    connections::{Change, Connections, Written},
     dials::Dials,
     event::{Event, Inputs, Slowness, UnreportedDrops},
 };
@@ -131,25 +132,22 @@ impl Behaviour {
     fn change(&mut self, peer: PeerId, change: impl FnOnce(&mut Connections) -> Change) {
         let before = self.connections.addresses(&peer);
         let change = change(&mut self.connections);
-        let stays = matches!(change, Change::None | Change::Requeued(_) | Change::Moved(_));
+        // The addresses that the engine knows after the change.
+        let known = match change {
+            Change::None | Change::Requeued(_) | Change::Moved(_) => Some(before),
+            Change::Replaced(written, _) => Some(written.remote_address.iter().map(SocketAddr::ip).collect()),
+            Change::Connected(_) | Change::Disconnected { .. } => None,
+        };
         self.on_change(peer, change);
         let addresses = self.connections.addresses(&peer);
-        if stays && addresses != before && self.connections.is_connected(&peer) {
+        if known.is_some_and(|known| known != addresses) && self.connections.is_connected(&peer) {
             self.add_input(peer, P2pInput::RemoteAddresses { peer, addresses });
         }
     }
 
     pub(super) fn on_change(&mut self, peer: PeerId, change: Change) {
         match change {
-            Change::Connected { dialled, remote_address, floodsub } => {
-                let has = |peers: &BTreeSet<PeerId>| peers.contains(&peer);
-                let (direct, trusted) = (has(&self.config.direct), has(&self.config.trusted));
-                let kind = PeerKind { direct, trusted, bootstrap: has(&self.config.bootstrap) };
-                let mut info = ConnectionInfo::new(Direction::outbound_if(dialled)).kind(kind);
-                // Identify reports the peer's agent later than this.
-                (info.remote_address, info.floodsub) = (remote_address, floodsub);
-                self.add_input(peer, P2pInput::NewConnection { peer, info });
-            }
+            Change::Connected(written) => self.add_connection(peer, written),
             Change::Disconnected { lost } => {
                 self.dropped.add(peer, DropReason::Disconnected, lost);
                 self.add_input(peer, P2pInput::Disconnection { peer });
@@ -159,8 +157,26 @@ impl Behaviour {
                 self.on_pushed(peer, push);
                 self.add_input(peer, P2pInput::FurtherConnection { peer });
             }
+            Change::Replaced(written, push) => {
+                // Whether a peer speaks floodsub never changes while it is connected.
+                self.add_input(peer, P2pInput::Disconnection { peer });
+                self.add_connection(peer, written);
+                // It may disconnect the peer.
+                self.on_pushed(peer, push);
+            }
             Change::None => {}
         }
+    }
+
+    fn add_connection(&mut self, peer: PeerId, written: Written) {
+        let Written { dialled, remote_address, floodsub } = written;
+        let has = |peers: &BTreeSet<PeerId>| peers.contains(&peer);
+        let (direct, trusted) = (has(&self.config.direct), has(&self.config.trusted));
+        let kind = PeerKind { direct, trusted, bootstrap: has(&self.config.bootstrap) };
+        let mut info = ConnectionInfo::new(Direction::outbound_if(dialled)).kind(kind);
+        // Identify reports the peer's agent later than this.
+        (info.remote_address, info.floodsub) = (remote_address, floodsub);
+        self.add_input(peer, P2pInput::NewConnection { peer, info });
     }
 
     fn on_connection_established(&mut self, event: ConnectionEstablished<'_>) {
@@ -293,11 +309,9 @@ impl NetworkBehaviour for Behaviour {
     fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: HandlerEvent) {
         match event {
             HandlerEvent::Established(Established { protocol, queue }) => {
-                let version = protocol.version;
-                self.connections.set_protocol(&peer, connection, protocol.clone());
-                self.add_event(Event::Established { peer, protocol });
+                self.add_event(Event::Established { peer, protocol: protocol.clone() });
                 self.change(peer, |connections| {
-                    connections.gossipsub_established(&peer, connection, version, queue)
+                    connections.gossipsub_established(&peer, connection, protocol, queue)
                 });
             }
             HandlerEvent::Received(rpc) => self.on_rpc(peer, connection, rpc),

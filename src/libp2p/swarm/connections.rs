@@ -12,7 +12,7 @@ use ::libp2p::{PeerId, swarm::ConnectionId};
 
 use crate::{
     libp2p::connection::{
-        capabilities::{ProtocolId, Version},
+        capabilities::{ProtocolId, Version, knows},
         inbound_stream::InboundRpc,
         lanes::{Item, LaneCounts},
         push::Push,
@@ -40,17 +40,42 @@ struct Connection {
     reopened_streams: u32,
 }
 
+impl Connection {
+    fn is_floodsub(&self) -> bool {
+        self.protocol.as_ref().is_some_and(|protocol| protocol.version == Version::Floodsub)
+    }
+}
+
+/// A connection over which what is sent to a peer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    /// Whether we dialled it.
+    pub(super) dialled: bool,
+    pub(super) remote_address: Option<SocketAddr>,
+    /// Whether it carries floodsub.
+    pub(super) floodsub: bool,
+}
+
+impl From<&Connection> for Written {
+    fn from(connection: &Connection) -> Self {
+        let Connection { dialled, remote_address, .. } = *connection;
+        Self { dialled, remote_address, floodsub: connection.is_floodsub() }
+    }
+}
+
 /// What a change of connections means for the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// The peer is now connected. `dialled`: we dialled the connection. `floodsub`: it carries floodsub.
-    Connected { dialled: bool, remote_address: Option<SocketAddr>, floodsub: bool },
+    /// The peer is now connected.
+    Connected(Written),
     /// The peer is no longer connected; `lost` counts the items that were queued for it.
     Disconnected { lost: LaneCounts },
     /// The items of a lost connection moved to another one of the peer. The result covers all of them.
     Requeued(Push),
     /// From now on what is sent to the peer goes over a newer connection. The result covers the items that moved to it.
     Moved(Push),
+    /// The same, but one of the two connections carries floodsub and the other gossipsub: the peer runs another program now.
+    Replaced(Written, Push),
     /// The engine need not know.
     None,
 }
@@ -85,37 +110,37 @@ impl Connections {
         &mut self,
         peer: &PeerId,
         id: ConnectionId,
-        version: Version,
+        protocol: ProtocolId,
         queue: Arc<SendQueue>,
     ) -> Change {
-        let former = self.queue(peer).cloned();
+        let former = self.written(peer).map(|(former, queue)| (former.is_floodsub(), Arc::clone(queue)));
         let Some(connection) = self.connection(peer, id) else { return Change::None };
-        connection.queue = Some(Arc::clone(&queue));
-        let Connection { dialled, remote_address, .. } = *connection;
-        let floodsub = version == Version::Floodsub;
-        let Some(former) = former else { return Change::Connected { dialled, remote_address, floodsub } };
-        if !self.queue(peer).is_some_and(|current| Arc::ptr_eq(current, &queue)) {
+        (connection.protocol, connection.queue) = (Some(protocol), Some(Arc::clone(&queue)));
+        let written = Written::from(&*connection);
+        let Some((floodsub, former)) = former else { return Change::Connected(written) };
+        if !self.is_written(peer, id) {
             return Change::None;
         }
         queue.take_over_missed(&former);
-        Change::Moved(push_all(&queue, former.take_pending()))
+        let push = push_all(&queue, written.floodsub, former.take_pending());
+        if written.floodsub == floodsub { Change::Moved(push) } else { Change::Replaced(written, push) }
     }
 
     /// A connection no longer carries gossipsub, but stays open.
     pub(super) fn gossipsub_lost(&mut self, peer: &PeerId, id: ConnectionId) -> Change {
-        let before = self.queue(peer).cloned();
+        let before = self.written(peer).map(|(connection, _)| (connection.id, connection.is_floodsub()));
         let queue = self.connection(peer, id).and_then(|connection| connection.queue.take());
-        self.after_loss(peer, before, queue)
+        self.after_loss(peer, before, queue.map(|queue| (id, queue)))
     }
 
     /// A connection was closed.
     pub(super) fn remove(&mut self, peer: &PeerId, id: ConnectionId) -> Change {
-        let before = self.queue(peer).cloned();
+        let before = self.written(peer).map(|(connection, _)| (connection.id, connection.is_floodsub()));
         let Some(connections) = self.0.get_mut(peer) else { return Change::None };
         let index = connections.iter().position(|connection| connection.id == id);
         let queue = index.and_then(|index| connections.remove(index).queue);
         let empty = connections.is_empty();
-        let change = self.after_loss(peer, before, queue);
+        let change = self.after_loss(peer, before, queue.map(|queue| (id, queue)));
         if empty {
             self.0.remove(peer);
         }
@@ -133,42 +158,40 @@ impl Connections {
     }
 
     /// Moves the items of a lost connection to another one of the peer, or drops them if there is none. The handler of
-    /// the lost connection may own its queue for longer. `before`: the queue for the peer before the loss.
+    /// the lost connection may own its queue for longer. `before`: the connection that was written before the loss, and whether
+    /// it carries floodsub.
     fn after_loss(
-        &mut self,
+        &self,
         peer: &PeerId,
-        before: Option<Arc<SendQueue>>,
-        lost: Option<Arc<SendQueue>>,
+        before: Option<(ConnectionId, bool)>,
+        lost: Option<(ConnectionId, Arc<SendQueue>)>,
     ) -> Change {
-        let Some(other) = self.queue(peer) else {
-            let items = lost.iter().flat_map(|queue| queue.take_all());
+        let Some((connection, other)) = self.written(peer) else {
+            let items = lost.iter().flat_map(|(_, queue)| queue.take_all());
             return disconnected(before.is_some(), items.collect());
         };
-        let Some(lost) = lost else { return Change::None };
+        let Some((id, lost)) = lost else { return Change::None };
+        let written = Written::from(connection);
         other.take_over_missed(&lost);
         let mut items = lost.take_all();
         let mut superseded = Vec::new();
-        if before.is_some_and(|before| !Arc::ptr_eq(&before, &lost)) {
-            // What was written before the peer was sent everything over a newer connection. Subscriptions, GRAFTs and PRUNEs
-            // were sent there anew.
+        if before.is_some_and(|(before, _)| before != id) {
+            // What was written before the peer was sent everything over a newer connection. Subscriptions and GRAFTs were sent
+            // there anew. What ended before that, such as a subscription, was not: if the process at the other end is the same
+            // and has not read its end, it does not learn it.
             superseded.extend(items.extract_if(.., |item| item.lane == Lane::Control));
         }
-        let mut total = push_all(other, items);
+        let mut total = push_all(other, written.floodsub, items);
         total.merge(Push { superseded: drop_all(superseded, DropReason::Superseded), ..Push::default() });
-        if total == Push::default() { Change::None } else { Change::Requeued(total) }
-    }
-
-    /// The protocol of a connection was negotiated.
-    pub(super) fn set_protocol(&mut self, peer: &PeerId, id: ConnectionId, protocol: ProtocolId) {
-        if let Some(connection) = self.connection(peer, id) {
-            connection.protocol = Some(protocol);
+        if before.is_some_and(|(_, floodsub)| floodsub != written.floodsub) {
+            return Change::Replaced(written, total);
         }
+        if total == Push::default() { Change::None } else { Change::Requeued(total) }
     }
 
     /// The protocol of the connection that messages to a peer go through.
     pub(super) fn protocol(&self, peer: &PeerId) -> Option<&ProtocolId> {
-        let connections = self.0.get(peer)?;
-        connections.iter().find(|connection| connection.queue.is_some())?.protocol.as_ref()
+        self.written(peer)?.0.protocol.as_ref()
     }
 
     /// Counts a stream that was dropped because of the bytes that the peer sent. Returns the number for the connection.
@@ -227,7 +250,7 @@ impl Connections {
 
     /// Whether what is sent to the peer goes over this connection.
     pub(super) fn is_written(&self, peer: &PeerId, id: ConnectionId) -> bool {
-        self.written(peer).is_some_and(|(written, _)| written == id)
+        self.written(peer).is_some_and(|(written, _)| written.id == id)
     }
 
     fn queue(&self, peer: &PeerId) -> Option<&Arc<SendQueue>> {
@@ -235,9 +258,9 @@ impl Connections {
     }
 
     /// The connection over which everything is sent to the peer: the newest that carries gossipsub.
-    fn written(&self, peer: &PeerId) -> Option<(ConnectionId, &Arc<SendQueue>)> {
+    fn written(&self, peer: &PeerId) -> Option<(&Connection, &Arc<SendQueue>)> {
         let mut connections = self.0.get(peer)?.iter().rev();
-        connections.find_map(|connection| Some((connection.id, connection.queue.as_ref()?)))
+        connections.find_map(|connection| Some((connection, connection.queue.as_ref()?)))
     }
 
     fn connection(&mut self, peer: &PeerId, id: ConnectionId) -> Option<&mut Connection> {
@@ -250,13 +273,13 @@ impl Connections {
     }
 }
 
-/// Queues items of another connection.
-fn push_all(queue: &SendQueue, items: Vec<Item>) -> Push {
-    let mut total = Push::default();
-    for item in items {
-        // `unsupported` is left out: a late IDONTWANT is of no use anyway.
-        total.merge(queue.push(item));
-    }
+/// Queues items of another connection. `floodsub`: the queue is that of a connection with floodsub, which may not know it yet.
+fn push_all(queue: &SendQueue, floodsub: bool, mut items: Vec<Item>) -> Push {
+    let unknown = |item: &mut Item| floodsub && !knows(Some(Version::Floodsub), item.fragment.kind);
+    let unsupported = items.extract_if(.., unknown).collect();
+    let unsupported = drop_all(unsupported, DropReason::Unsupported);
+    let mut total = Push { unsupported, ..Push::default() };
+    items.into_iter().for_each(|item| total.merge(queue.push(item)));
     total
 }
 
@@ -267,14 +290,19 @@ fn disconnected(before: bool, items: Vec<Item>) -> Change {
 
 #[cfg(test)]
 mod tests {
+    use ::libp2p::StreamProtocol;
+
     use super::*;
     use crate::libp2p::{
         codec::{encode::Kind, limits::WireLimits},
         connection::{lanes::tests::item, queue_limits::QueueLimits},
     };
 
-    const V1_2: Version = Version::V1_2;
-    const CONNECTED: Change = Change::Connected { dialled: true, remote_address: None, floodsub: false };
+    const V1_2: ProtocolId =
+        ProtocolId { protocol: StreamProtocol::new("/meshsub/1.2.0"), version: Version::V1_2 };
+    const CONNECTED: Change = Change::Connected(GOSSIPSUB);
+    const GOSSIPSUB: Written = Written { dialled: true, remote_address: None, floodsub: false };
+    const FLOODSUB: Written = Written { floodsub: true, ..GOSSIPSUB };
     const DISCONNECTED: Change = Change::Disconnected { lost: LaneCounts::NONE };
     const MOVED: Change = Change::Moved(NOTHING);
     const NOTHING: Push = Push {
@@ -330,14 +358,67 @@ mod tests {
     }
 
     #[test]
-    fn the_first_connection_decides_whether_a_peer_speaks_floodsub() {
-        let (mut connections, peer) = (Connections::default(), PeerId::random());
-        let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
-        connections.add(peer, one, true, None);
-        connections.add(peer, two, true, None);
-        let change = connections.gossipsub_established(&peer, one, Version::Floodsub, queue());
-        assert_eq!(change, Change::Connected { dialled: true, remote_address: None, floodsub: true });
-        assert_eq!(connections.gossipsub_established(&peer, two, V1_2, queue()), MOVED);
+    fn the_connection_that_is_written_decides_whether_a_peer_speaks_floodsub() {
+        for (first, second) in [(FLOODSUB, GOSSIPSUB), (GOSSIPSUB, FLOODSUB)] {
+            let (mut connections, peer, ids, queues) = two();
+            let protocol = |written: Written| if written.floodsub { ProtocolId::FLOODSUB } else { V1_2 };
+            let [one, two] = queues.clone();
+            let change = connections.gossipsub_established(&peer, ids[0], protocol(first), one);
+            assert_eq!(change, Change::Connected(first));
+            connections.send(&peer, item(Kind::Message, Lane::Publish, 1));
+            let change = connections.gossipsub_established(&peer, ids[1], protocol(second), two);
+            assert_eq!(change, Change::Replaced(second, NOTHING));
+            connections.send(&peer, item(Kind::Message, Lane::Publish, 2));
+            assert_eq!(connections.remove(&peer, ids[1]), Change::Replaced(first, NOTHING));
+            assert_eq!(tags(&queues[0]), [1, 2]);
+            assert_eq!(connections.remove(&peer, ids[0]), DISCONNECTED);
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_older_connection_with_the_other_protocol_changes_nothing() {
+        let (mut connections, peer, [one, two], [first, second]) = two();
+        connections.gossipsub_established(&peer, two, V1_2, second);
+        assert_eq!(connections.gossipsub_established(&peer, one, ProtocolId::FLOODSUB, first), Change::None);
+        assert_eq!(connections.remove(&peer, one), Change::None);
+    }
+
+    #[test]
+    fn control_that_floodsub_does_not_know_is_counted_when_items_move() {
+        let (mut connections, peer, [one, two], [first, second]) = two();
+        connections.gossipsub_established(&peer, one, V1_2, first);
+        connections.send(&peer, item(Kind::Graft, Lane::Control, 1));
+        connections.send(&peer, item(Kind::Subscription, Lane::Control, 2));
+        let change = connections.gossipsub_established(&peer, two, ProtocolId::FLOODSUB, second.clone());
+        let mut unsupported = LaneCounts::NONE;
+        unsupported.add(Lane::Control, 1);
+        assert_eq!(change, Change::Replaced(FLOODSUB, Push { unsupported, ..NOTHING }));
+        assert_eq!(tags(&second), [2]);
+    }
+
+    #[test]
+    fn an_idontwant_that_the_newer_connection_does_not_know_is_counted() {
+        let (mut connections, peer, [one, two], [first, second]) = two();
+        first.set_version(Version::V1_2);
+        connections.gossipsub_established(&peer, one, V1_2, first);
+        connections.send(&peer, item(Kind::IDontWant, Lane::Control, 1));
+        second.set_version(Version::V1_1);
+        let change = connections.gossipsub_established(&peer, two, V1_2, second);
+        let mut unsupported = LaneCounts::NONE;
+        unsupported.add(Lane::Control, 1);
+        assert_eq!(change, Change::Moved(Push { unsupported, ..NOTHING }));
+    }
+
+    #[test]
+    fn the_protocol_of_a_peer_is_that_of_the_connection_that_is_written() {
+        let (mut connections, peer, ids, queues) = two();
+        let v1_0 = ProtocolId::new("/meshsub/1.0.0", Version::V1_0).unwrap();
+        for ((id, queue), protocol) in ids.iter().zip(queues).zip([v1_0.clone(), ProtocolId::FLOODSUB]) {
+            connections.gossipsub_established(&peer, *id, protocol.clone(), queue);
+            assert_eq!(connections.protocol(&peer), Some(&protocol));
+        }
+        connections.remove(&peer, ids[1]);
+        assert_eq!(connections.protocol(&peer), Some(&v1_0));
     }
 
     #[test]
