@@ -135,6 +135,8 @@ fn a_message_that_expires_in_the_history_is_offered_and_sent_to_nobody() {
     fixture.advance(SECOND);
     assert_eq!(fixture.iwant(2, ID), IWantAnswer::NotFound);
     assert_eq!(fixture.view().gossip[&0], [LASTING]);
+    let selected = fixture.node.select_gossip(fixture.now());
+    assert!(!selected.is_empty() && selected.iter().all(|(_, _, ids)| *ids == [LASTING]), "{selected:?}");
     fixture.node.drain();
     fixture.heartbeat();
     assert_eq!(offered(&mut fixture), [LASTING]);
