@@ -173,10 +173,13 @@ pub trait Network: Send + Sync + Sized + 'static {
     /// of that clock: a network whose messages name a time of another clock returns `now` and what is left until then, or
     /// `now` if nothing is. By default `None`: a message does not expire.
     ///
-    /// The engine asks it for each new message of a peer before its validation and again after a validation that took time,
-    /// and for each publication. An expired message is neither forwarded nor delivered, and costs its senders nothing; its
-    /// publication is refused ([`RouteResult::Outdated`](crate::RouteResult::Outdated)). A message that expires in the
-    /// history is offered and sent to nobody from then on.
+    /// The engine asks it once for each new message of a peer before its validation, once more when an asynchronous validation
+    /// or that of a batch has found it valid, and once for each publication. It does not ask for the copies that arrive during
+    /// such a validation, but for each copy and each new attempt of one that is parked
+    /// ([`Validity::Unknown`]). An expired message is neither forwarded nor delivered, and costs its senders
+    /// nothing; its publication is refused ([`RouteResult::Outdated`](crate::RouteResult::Outdated)). A message that has
+    /// expired before its validation may be a forgery, so its id is not remembered: a later copy is checked again. A message
+    /// that expires in the history is offered and sent to nobody from then on.
     fn expires_at(&self, message: &FullMessage<Self>, now: Timestamp) -> Option<Timestamp> {
         let _ = (message, now);
         None

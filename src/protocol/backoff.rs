@@ -25,7 +25,7 @@ pub struct RemainingBackoff<N: Network> {
 /// GRAFT of the peer is accepted as soon as the backoff has ended.
 #[derive(Debug)]
 pub(crate) struct Backoffs<P> {
-    until: BTreeMap<P, Timestamp>,
+    entries: BTreeMap<P, Backoff>,
     max: usize,
     /// The bytes of the entries.
     share: Share,
@@ -33,19 +33,26 @@ pub(crate) struct Backoffs<P> {
     restored_until: Option<Timestamp>,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Backoff {
+    until: Timestamp,
+    /// A former process of this node left it.
+    restored: bool,
+}
+
 impl<P: Ord + Clone> Backoffs<P> {
     /// The approximate bytes of an entry.
-    const ENTRY: usize = 2 * size_of::<(P, Timestamp)>();
+    const ENTRY: usize = 2 * size_of::<(P, Backoff)>();
 
     /// Makes an empty collection that holds at most `max` backoffs.
     pub(crate) fn new(max: usize, share: Share) -> Self {
-        Self { until: BTreeMap::new(), max, share, restored_until: None }
+        Self { entries: BTreeMap::new(), max, share, restored_until: None }
     }
 
     /// Takes all backoffs.
     pub(crate) fn take(&mut self) -> Self {
         Self {
-            until: std::mem::take(&mut self.until),
+            entries: std::mem::take(&mut self.entries),
             max: self.max,
             share: self.share.take(),
             restored_until: self.restored_until.take(),
@@ -55,8 +62,8 @@ impl<P: Ord + Clone> Backoffs<P> {
     /// Counts the backoffs in another share. They are dropped if it has no room for them.
     pub(crate) fn moved_to(mut self, mut share: Share) -> Self {
         if !share.try_add(self.share.bytes()) {
-            share.count_evicted(self.until.len());
-            self.until.clear();
+            share.count_evicted(self.entries.len());
+            self.entries.clear();
         }
         self.share = share;
         self
@@ -65,7 +72,7 @@ impl<P: Ord + Clone> Backoffs<P> {
     /// A copy for queries, which counts for no limit.
     pub(crate) fn snapshot(&self) -> Self {
         Self {
-            until: self.until.clone(),
+            entries: self.entries.clone(),
             max: self.max,
             share: self.share.uncounted(),
             restored_until: self.restored_until,
@@ -74,60 +81,66 @@ impl<P: Ord + Clone> Backoffs<P> {
 
     /// Sets a backoff of `span` for `peer`. A longer existing backoff is not shortened.
     pub(crate) fn set(&mut self, peer: &P, span: Duration, now: Timestamp) {
-        let expiry = now.after(span);
-        if let Some(until) = self.until.get_mut(peer) {
-            *until = expiry.max(*until);
+        self.insert(peer, Backoff { until: now.after(span), restored: false });
+    }
+
+    /// Sets a backoff that a former process of this node left.
+    pub(crate) fn restore(&mut self, peer: &P, remaining: Duration, now: Timestamp) {
+        let until = now.after(remaining);
+        self.insert(peer, Backoff { until, restored: true });
+        self.restored_until = self.restored_until.max(Some(until));
+    }
+
+    fn insert(&mut self, peer: &P, backoff: Backoff) {
+        if let Some(known) = self.entries.get_mut(peer) {
+            if backoff.until > known.until {
+                *known = backoff;
+            }
         } else if self.make_room() {
-            self.until.insert(peer.clone(), expiry);
+            self.entries.insert(peer.clone(), backoff);
         } else {
             self.share.count_evicted(1);
         }
     }
 
-    /// Sets a backoff that a former process of this node left.
-    pub(crate) fn restore(&mut self, peer: &P, remaining: Duration, now: Timestamp) {
-        self.set(peer, remaining, now);
-        self.restored_until = self.restored_until.max(Some(now.after(remaining)));
-    }
-
     /// Makes room for one more entry. If there is none, it removes the eighth of the entries that ends first: removing many
     /// at once makes the search rare. Returns false if that is not enough.
     fn make_room(&mut self) -> bool {
-        if self.until.len() < self.max && self.share.try_add(Self::ENTRY) {
+        if self.entries.len() < self.max && self.share.try_add(Self::ENTRY) {
             return true;
         }
-        if self.until.is_empty() {
+        if self.entries.is_empty() {
             return false;
         }
-        let mut ends: Vec<_> = self.until.iter().map(|(peer, until)| (*until, peer.clone())).collect();
+        let mut ends: Vec<_> = self.iter().map(|(peer, until)| (until, peer.clone())).collect();
         let eighth = ends.len() / 8;
         let (first, last, _) = ends.select_nth_unstable(eighth);
         for (_, peer) in first.iter().chain([&*last]) {
-            self.until.remove(peer);
+            self.entries.remove(peer);
         }
         self.share.count_evicted(eighth + 1);
         self.share.remove((eighth + 1) * Self::ENTRY);
-        self.until.len() < self.max && self.share.try_add(Self::ENTRY)
+        self.entries.len() < self.max && self.share.try_add(Self::ENTRY)
     }
 
     /// The end of the backoff of `peer`, which may have passed.
     pub(crate) fn get(&self, peer: &P) -> Option<Timestamp> {
-        self.until.get(peer).copied()
+        self.entries.get(peer).map(|backoff| backoff.until)
     }
 
     pub(crate) fn contains(&self, peer: &P) -> bool {
-        self.until.contains_key(peer)
+        self.entries.contains_key(peer)
     }
 
-    /// Heartbeat: removes expired entries every `backoff_cleanup_ticks`. While the topic has backoffs of a former process, it
-    /// removes those that expired a heartbeat ago at each heartbeat: the node was out of the meshes for long enough.
+    /// Heartbeat: removes expired entries every `backoff_cleanup_ticks`. Those of a former process it removes at each heartbeat, if
+    /// they expired a heartbeat ago: the node was out of the meshes for long enough.
     pub(crate) fn expire<T>(&mut self, tick: u64, limits: &Limits<T>, now: Timestamp) {
         if tick.is_multiple_of(limits.backoff_cleanup_ticks) {
             self.cleanup(limits.backoff_slack(), now);
         }
         let Some(last) = self.restored_until else { return };
         let slack = limits.backoff_slack().min(limits.heartbeat_interval);
-        self.cleanup(slack, now);
+        self.retain(|backoff| !backoff.restored || backoff.until.after(slack) > now);
         if last.after(slack) <= now {
             self.restored_until = None;
         }
@@ -135,13 +148,17 @@ impl<P: Ord + Clone> Backoffs<P> {
 
     /// Removes entries that expired at least `slack` ago. The slack covers a GRAFT in transit and clock differences.
     pub(crate) fn cleanup(&mut self, slack: Duration, now: Timestamp) {
-        let before = self.until.len();
-        self.until.retain(|_, until| until.after(slack) > now);
-        self.share.remove((before - self.until.len()) * Self::ENTRY);
+        self.retain(|backoff| backoff.until.after(slack) > now);
+    }
+
+    fn retain(&mut self, stays: impl Fn(&Backoff) -> bool) {
+        let before = self.entries.len();
+        self.entries.retain(|_, backoff| stays(backoff));
+        self.share.remove((before - self.entries.len()) * Self::ENTRY);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.until.len()
+        self.entries.len()
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -149,10 +166,10 @@ impl<P: Ord + Clone> Backoffs<P> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.until.is_empty()
+        self.entries.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&P, Timestamp)> {
-        self.until.iter().map(|(peer, until)| (peer, *until))
+        self.entries.iter().map(|(peer, backoff)| (peer, backoff.until))
     }
 }

@@ -47,9 +47,8 @@ impl<N: Network> Context<'_, N> {
 
     /// Whether the time of a message is over.
     #[inline]
-    pub(crate) fn is_expired(&self, message: &FullMessage<N>) -> bool {
-        let expiry = self.network.expires_at(message, self.present);
-        expiry.is_some_and(|expires_at| expires_at <= self.present)
+    pub(crate) fn has_expired(&self, message: &FullMessage<N>) -> bool {
+        self.expiry(message) <= self.present
     }
 }
 

@@ -76,14 +76,14 @@ impl<N: Network> Node<N> {
         if no_px.contains(pruned) {
             return Vec::new();
         }
-        let candidates = state.px_candidates(&self.context(&peers));
+        let candidates = state.px_candidates(&self.context(&peers, Timestamp::ZERO));
         choose_except(&candidates, pruned, self.limits.peers_to_px, &mut rng_for(self.seed, "look", pruned))
     }
 
-    /// The ids that gossip would offer now, by peer and topic.
-    pub fn select_gossip(&self) -> Vec<(N::Peer, N::Topic, Vec<N::MessageId>)> {
+    /// The ids that gossip would offer at this time, by peer and topic.
+    pub fn select_gossip(&self, now: Timestamp) -> Vec<(N::Peer, N::Topic, Vec<N::MessageId>)> {
         let peers = self.settled_peers();
-        let cx = self.context(&peers);
+        let cx = self.context(&peers, now);
         let gossip_of = |state: &TopicState<N>| {
             let topic = state.topic.clone();
             let mut rng = rng_for(self.seed, "look", &topic);
@@ -100,15 +100,15 @@ impl<N: Network> Node<N> {
         self.peers.batch_deadline()
     }
 
-    /// A context for read-only queries. Its time is the start.
-    fn context<'a>(&'a self, peer_view: &'a SettledPeerView<'_, N>) -> Context<'a, N> {
+    /// A context for read-only queries.
+    fn context<'a>(&'a self, peer_view: &'a SettledPeerView<'_, N>, now: Timestamp) -> Context<'a, N> {
         Context {
             network: &self.network,
             limits: &self.limits,
             peer_view,
             self_peer: self.peers.self_peer(),
-            now: Timestamp::ZERO,
-            present: Timestamp::ZERO,
+            now,
+            present: now,
         }
     }
 }

@@ -72,8 +72,8 @@ impl<N: Network> PassiveBackoffs<N> {
         }
     }
 
-    /// Sets a backoff that a former process of this node left, of at most the longest time that a backoff of this node has. It
-    /// is not stored if there is no room for it.
+    /// Sets a backoff that a former process of this node left, of at most the longest time that a backoff of this node has. As
+    /// in [`set`](Self::set), it is not stored if `max_idle_topics` other topics have backoffs, or if there is no room for it.
     pub(super) fn restore(
         &mut self,
         backoff: &RemainingBackoff<N>,
@@ -86,10 +86,12 @@ impl<N: Network> PassiveBackoffs<N> {
         let remaining = (*remaining).min(limits.bounds.max_remote_backoff.max(own));
         if let Some(entry) = self.topics.get_mut(topic) {
             entry.backoffs.restore(peer, remaining, now);
-        } else {
+        } else if self.topics.len() < limits.bounds.max_idle_topics {
             let mut backoffs = self.empty(limits);
             backoffs.restore(peer, remaining, now);
             self.insert(topic.clone(), backoffs, network);
+        } else {
+            self.names.count_evicted(1);
         }
     }
 

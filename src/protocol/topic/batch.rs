@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::TopicState;
+use super::{TopicState, receive::refuse_outdated};
 use crate::{
     network::{Delivery, FullMessage, Network, Validity},
     protocol::{
@@ -12,20 +12,26 @@ use crate::{
 };
 
 impl<N: Network> TopicState<N> {
-    /// Reports the first copy of a message for the batch. Copies that arrive before the verdict only add their senders,
-    /// here and not in the batch.
+    /// Reports the first copy of a message for the batch, unless it has expired. Copies that arrive before the verdict only
+    /// add their senders, here and not in the batch.
     #[inline(never)]
     pub(super) fn add_to_batch(
         &mut self,
         mut delivery: Delivery<N>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
-    ) {
-        if !self.batched.join(&delivery) {
+    ) -> ReceiveOutcome<N> {
+        let is_copy = self.batched.join(&delivery);
+        if !is_copy && cx.has_expired(&delivery.message) {
+            return refuse_outdated(outbox);
+        }
+        self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
+        if !is_copy {
             delivery.begin_charge(cx.network);
             self.batched.add(delivery.clone(), 0, cx.now);
             outbox.events.push(TopicEvent::Batch(delivery));
         }
+        ReceiveOutcome::Batched
     }
 
     /// Applies the verdict on a message of a batch, with the senders of the copies that arrived since it entered the batch.

@@ -56,11 +56,12 @@ impl<N: Network> History<N> {
         Self { messages, bytes: 0, share, next_expiry: Timestamp::MAX }
     }
 
-    /// Adds a message. Removes the oldest messages if there is no room for it, and leaves it out if that is not enough.
+    /// Adds a message that expires at `expires_at`. Removes the oldest messages if there is no room for it, and leaves it out if that is not enough.
     pub(super) fn insert(
         &mut self,
         message: &Arc<FullMessage<N>>,
         size: MessageSize,
+        expires_at: Timestamp,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
@@ -85,7 +86,6 @@ impl<N: Network> History<N> {
                 if reported {
                     outbox.history_changes.push((id.clone(), true));
                 }
-                let expires_at = cx.expiry(message);
                 *next_expiry = expires_at.min(*next_expiry);
                 let (message, bytes, accesses) = (Arc::clone(message), size.total, BTreeMap::new());
                 Some(Cached { message, bytes, cost, expires_at, reported, accesses })

@@ -28,7 +28,8 @@ impl<N: Network> TopicState<N> {
         if self.parameters.is_too_large(|| cx.network.encoded_size(&message)) {
             return PublishOutcome::TooLarge;
         }
-        if cx.is_expired(&message) {
+        let expires_at = cx.expiry(&message);
+        if expires_at <= cx.present {
             return PublishOutcome::Outdated;
         }
         if self.seen.contains(&message.message_id) {
@@ -53,7 +54,8 @@ impl<N: Network> TopicState<N> {
             outbox.counters.suppressed_by_idontwant(suppressed);
         }
         self.fulfil_promises(&message.message_id, cx, outbox);
-        self.record_seen(&message, size, None, Vec::new(), cx, outbox);
+        self.history.insert(&message, size, expires_at, cx, outbox);
+        self.seen.insert(&message.message_id, size.id, None, Vec::new(), cx);
         if self.mesh.is_none() {
             self.extend_fanout(cx);
             outbox.counters.fanout_sends(sent.len());

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::{TopicState, idontwant::filter_idontwant, interest::Interest};
 use crate::{
-    network::{BoxFuture, Delivery, FullMessage, MessageSize, Network, Validity, hooks::HookPanicked},
+    network::{BoxFuture, Delivery, FullMessage, Network, Validity, hooks::HookPanicked},
     protocol::{
         exchange::{Context, Outbox, Validation, command::ValidationMode, event::TopicEvent},
         outcome::{ReceiveOutcome, labels::Input},
         output::{Lane, pending::PendingDelivery},
         shares::Room,
     },
+    timestamp::Timestamp,
 };
 
 impl<N: Network> TopicState<N> {
@@ -41,21 +42,20 @@ impl<N: Network> TopicState<N> {
             return self.refuse_too_large(&delivery, outbox);
         }
         if self.invalid_cache.contains(&delivery.message) {
-            return self.apply_verdict(delivery, Validity::Invalid, cx, outbox);
-        }
-        if cx.is_expired(&delivery.message) {
-            return self.apply_content_verdict(delivery, Validity::Outdated, cx, outbox);
+            return refuse_invalid(&delivery, outbox);
         }
         match (self.validate_id(message_id, cx), validation_mode) {
-            (Validity::Valid, ValidationMode::Batched) => {
-                self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
-                self.add_to_batch(delivery, cx, outbox);
-                ReceiveOutcome::Batched
-            }
+            (Validity::Valid, ValidationMode::Batched) => self.add_to_batch(delivery, cx, outbox),
             (Validity::Valid, ValidationMode::Sequential) => {
                 if self.pending_validations.join(&delivery) {
                     self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
                     return ReceiveOutcome::Validating;
+                }
+                // Its id is not remembered: nothing of the message has been checked, and another may have the id. Copies
+                // of this one have expired too.
+                let expires_at = cx.expiry(&delivery.message);
+                if expires_at <= cx.present {
+                    return refuse_outdated(outbox);
                 }
                 match cx.network.validate_async(&delivery) {
                     Ok(Some(verdict)) => return self.start_validation(delivery, verdict, cx, outbox),
@@ -64,15 +64,17 @@ impl<N: Network> TopicState<N> {
                 }
                 self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
                 match cx.network.validate(&delivery) {
-                    Ok(verdict) => self.apply_content_verdict(delivery, verdict, cx, outbox),
+                    Ok(verdict) => self.apply_content_verdict(delivery, verdict, expires_at, cx, outbox),
                     Err(HookPanicked) => ReceiveOutcome::ValidationPanicked,
                 }
             }
+            (Validity::Unknown, _) if cx.has_expired(&delivery.message) => refuse_outdated(outbox),
             (Validity::Unknown, _) => {
                 self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
-                self.apply_verdict(delivery, Validity::Unknown, cx, outbox)
+                self.park(delivery, cx, outbox)
             }
-            (verdict, _) => self.apply_verdict(delivery, verdict, cx, outbox),
+            (Validity::Invalid, _) => refuse_invalid(&delivery, outbox),
+            (Validity::Outdated, _) => refuse_outdated(outbox),
         }
     }
 
@@ -106,9 +108,10 @@ impl<N: Network> TopicState<N> {
         } else if cx.network.refuses_source(&delivery.message.message) {
             ReceiveOutcome::RefusedSource
         } else {
-            let has_expired = verdict == Validity::Valid && cx.is_expired(&delivery.message);
-            let verdict = if has_expired { Validity::Outdated } else { verdict };
-            self.apply_content_verdict(delivery, verdict, cx, outbox)
+            let is_valid = verdict == Validity::Valid;
+            let expires_at = if is_valid { cx.expiry(&delivery.message) } else { Timestamp::MAX };
+            let verdict = if expires_at <= cx.present { Validity::Outdated } else { verdict };
+            self.apply_content_verdict(delivery, verdict, expires_at, cx, outbox)
         }
     }
 
@@ -185,63 +188,53 @@ impl<N: Network> TopicState<N> {
         true
     }
 
-    /// Applies a verdict on the content, and remembers a rejected message.
+    /// Applies a verdict on the content of a message that expires at `expires_at`, and remembers a rejected message.
     fn apply_content_verdict(
         &mut self,
         delivery: Delivery<N>,
         verdict: Validity,
+        expires_at: Timestamp,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
-        if verdict != Validity::Valid {
-            self.remember_rejected(&delivery, verdict, cx);
+        match verdict {
+            Validity::Valid => self.accept(delivery, expires_at, cx, outbox),
+            Validity::Invalid => {
+                let message = &delivery.message;
+                self.invalid_cache.add(Arc::clone(message), message.sizes(cx.network));
+                refuse_invalid(&delivery, outbox)
+            }
+            Validity::Outdated => {
+                self.remember_ignored(&delivery, cx);
+                refuse_outdated(outbox)
+            }
+            Validity::Unknown => self.park(delivery, cx, outbox),
         }
-        self.apply_verdict(delivery, verdict, cx, outbox)
     }
 
     #[cold]
-    fn remember_rejected(&mut self, delivery: &Delivery<N>, verdict: Validity, cx: &Context<'_, N>) {
-        let Delivery { sender, message, .. } = delivery;
-        match verdict {
-            Validity::Invalid => self.invalid_cache.add(Arc::clone(message), message.sizes(cx.network)),
-            Validity::Outdated => {
-                let (id, id_bytes) = (&message.message_id, message.sizes(cx.network).id);
-                if cx.limits.extensions.remember_ignored {
-                    self.seen.insert_ignored(id, id_bytes, sender, cx);
-                } else {
-                    self.invalid_cache.add_id(id, id_bytes);
-                }
-            }
-            Validity::Valid | Validity::Unknown => {}
+    fn remember_ignored(&mut self, Delivery { sender, message, .. }: &Delivery<N>, cx: &Context<'_, N>) {
+        let (id, id_bytes) = (&message.message_id, message.sizes(cx.network).id);
+        if cx.limits.extensions.remember_ignored {
+            self.seen.insert_ignored(id, id_bytes, sender, cx);
+        } else {
+            self.invalid_cache.add_id(id, id_bytes);
         }
     }
 
-    fn apply_verdict(
+    /// Has the peers' side park a message on which the application cannot decide yet.
+    #[cold]
+    fn park(
         &mut self,
         mut delivery: Delivery<N>,
-        verdict: Validity,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
-        match verdict {
-            Validity::Valid => self.accept(delivery, cx, outbox),
-            Validity::Invalid => {
-                outbox.stats.count_recv_invalid_app_messages += 1;
-                outbox.events.extend(delivery.senders().map(|peer| TopicEvent::InvalidMessage(peer.clone())));
-                ReceiveOutcome::Invalid
-            }
-            Validity::Outdated => {
-                outbox.stats.count_recv_outdated_app_messages += 1;
-                ReceiveOutcome::Outdated
-            }
-            Validity::Unknown => {
-                outbox.stats.count_recv_unknown_validity_app_messages += 1;
-                delivery.begin_charge(cx.network);
-                self.parked_ids.add(&delivery.message.message_id, &cx.limits.extensions);
-                outbox.events.push(TopicEvent::Park(delivery));
-                ReceiveOutcome::Unknown
-            }
-        }
+        outbox.stats.count_recv_unknown_validity_app_messages += 1;
+        delivery.begin_charge(cx.network);
+        self.parked_ids.add(&delivery.message.message_id, &cx.limits.extensions);
+        outbox.events.push(TopicEvent::Park(delivery));
+        ReceiveOutcome::Unknown
     }
 
     /// Accepts a valid message: credits its senders, forwards it and, unless the topic is only relayed, delivers it to the
@@ -249,6 +242,7 @@ impl<N: Network> TopicState<N> {
     fn accept(
         &mut self,
         delivery: Delivery<N>,
+        expires_at: Timestamp,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
@@ -265,7 +259,8 @@ impl<N: Network> TopicState<N> {
         {
             sent.retain(|peer| *peer != author);
         }
-        self.record_seen(&message, size, Some(sender.clone()), co_senders, cx, outbox);
+        self.history.insert(&message, size, expires_at, cx, outbox);
+        self.seen.insert(&message.message_id, size.id, Some(sender.clone()), co_senders, cx);
         outbox.broadcast(
             sent,
             &message,
@@ -278,20 +273,6 @@ impl<N: Network> TopicState<N> {
             outbox.app.push(PendingDelivery { sender, message, charge });
         }
         ReceiveOutcome::Route { to }
-    }
-
-    /// Adds a message to the history and its id to the seen ids.
-    pub(super) fn record_seen(
-        &mut self,
-        message: &Arc<FullMessage<N>>,
-        size: MessageSize,
-        first_sender: Option<N::Peer>,
-        other_senders: Vec<N::Peer>,
-        cx: &Context<'_, N>,
-        outbox: &mut Outbox<N>,
-    ) {
-        self.history.insert(message, size, cx, outbox);
-        self.seen.insert(&message.message_id, size.id, first_sender, other_senders, cx);
     }
 
     /// Handles a parked message again.
@@ -321,6 +302,19 @@ pub(crate) fn receive_not_joined<N: Network>(
         outbox.events.push(TopicEvent::ProtocolViolation(delivery.sender.clone()));
     }
     ReceiveOutcome::NotSubscribed
+}
+
+/// Drops an invalid message, at the cost of all that delivered it.
+fn refuse_invalid<N: Network>(delivery: &Delivery<N>, outbox: &mut Outbox<N>) -> ReceiveOutcome<N> {
+    outbox.stats.count_recv_invalid_app_messages += 1;
+    outbox.events.extend(delivery.senders().map(|peer| TopicEvent::InvalidMessage(peer.clone())));
+    ReceiveOutcome::Invalid
+}
+
+/// Drops a message that is ignored or has expired.
+pub(super) fn refuse_outdated<N: Network>(outbox: &mut Outbox<N>) -> ReceiveOutcome<N> {
+    outbox.stats.count_recv_outdated_app_messages += 1;
+    ReceiveOutcome::Outdated
 }
 
 /// Whether this node is the source of the message (see `refuse_own_messages`).

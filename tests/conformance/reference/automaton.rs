@@ -112,7 +112,7 @@ impl Automaton {
                 let peers = node.select_px_peers(&peer_to_prune, &topic, &no_px_peers);
                 json!({ "out": "px_peers", "peers": peers })
             }
-            AutomatonOp::SelectGossipMessages {} => answers::gossip(node.select_gossip()),
+            AutomatonOp::SelectGossipMessages {} => answers::gossip(node.select_gossip(now)),
         })
     }
 

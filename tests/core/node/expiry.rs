@@ -46,15 +46,65 @@ fn an_expired_message_is_outdated_before_it_is_validated_and_costs_its_senders_n
         let mut fixture = expiring(Setup::new().validation_mode(validation_mode), 2);
         fixture.advance(2 * SECOND);
         assert_eq!(fixture.deliver(1, ID), ReceiveOutcome::Outdated);
-        // It is remembered as any other ignored message.
-        assert_eq!(fixture.deliver(2, ID), ReceiveOutcome::AlreadyReceived);
-        assert_eq!(fixture.ihave(3, ID..ID + 1), IHaveOutcome::Requested { ids: Vec::new() });
+        assert_eq!(fixture.deliver(2, ID), ReceiveOutcome::Outdated);
         [1, 2].iter().for_each(|peer| assert_score(&fixture, *peer, 0.0));
         assert_eq!(fixture.validations(), 0);
         assert!(!fixture.is_cached(ID));
         let outputs = fixture.node.drain();
         assert!(outputs.p2p.is_empty() && outputs.app.is_empty(), "{outputs:?}");
     }
+}
+
+/// Nothing of an expired message is checked. A forged one with the id of another message does not stand in its way.
+#[test]
+fn the_id_of_a_message_that_expired_before_its_validation_is_not_remembered() {
+    for (validation_mode, remember_ignored) in BOTH.into_iter().flat_map(|mode| [(mode, true), (mode, false)])
+    {
+        let setup = Setup::new().validation_mode(validation_mode);
+        let mut fixture =
+            expiring(setup.limits(|limits| limits.extensions.remember_ignored = remember_ignored), 2);
+        fixture.advance(2 * SECOND);
+        assert_eq!(fixture.deliver(1, ID), ReceiveOutcome::Outdated);
+        fixture.set_expiry(ID, at(20));
+        assert_eq!(fixture.ihave(3, ID..ID + 1), IHaveOutcome::Requested { ids: vec![ID] });
+        assert!(matches!(fixture.deliver(2, ID), ReceiveOutcome::Route { .. }), "{validation_mode:?}");
+        assert!(fixture.is_cached(ID));
+    }
+}
+
+/// The hook may have to read the content.
+#[test]
+fn the_engine_asks_once_for_a_message_and_once_more_after_a_batch() {
+    for (validation_mode, expected) in BOTH.into_iter().zip([1, 2]) {
+        let mut fixture = expiring(Setup::new().validation_mode(validation_mode), 2);
+        assert!(matches!(fixture.deliver(1, ID), ReceiveOutcome::Route { .. }));
+        assert_eq!(fixture.expiry_calls(), expected, "{validation_mode:?}");
+        // Not for copies.
+        assert_eq!(fixture.deliver(2, ID), ReceiveOutcome::AlreadyReceived);
+        fixture.next_heartbeat();
+        assert!(matches!(fixture.iwant(2, ID), IWantAnswer::Message(_)));
+        assert_eq!(fixture.expiry_calls(), expected, "{validation_mode:?}");
+        fixture.publish(LASTING);
+        assert_eq!(fixture.expiry_calls(), expected + 1, "{validation_mode:?}");
+    }
+}
+
+/// A copy that comes after the expiry joins the first one, whose verdict counts.
+#[test]
+fn a_copy_of_a_message_under_validation_is_not_asked_for_its_expiry() {
+    let mut fixture = expiring(Setup::new(), 2);
+    let receive = |fixture: &mut Fixture, peer, seconds| {
+        let now = fixture.now().after(SECOND * seconds);
+        fixture.node.receive_message(&peer, Arc::new(full(ID)), ValidationMode::Batched, now)
+    };
+    assert_eq!(receive(&mut fixture, 1, 0), ReceiveOutcome::Batched);
+    assert_eq!(receive(&mut fixture, 2, 2), ReceiveOutcome::Batched);
+    assert_eq!(fixture.expiry_calls(), 1);
+    fixture.make_all_messages_invalid();
+    fixture.advance(3 * SECOND);
+    fixture.node.process_batch(fixture.now());
+    // Both delivered an invalid message.
+    [1, 2].iter().for_each(|peer| assert!(fixture.score(*peer) < 0.0));
 }
 
 #[test]
@@ -85,6 +135,8 @@ fn a_message_that_expires_in_the_history_is_offered_and_sent_to_nobody() {
     fixture.advance(SECOND);
     assert_eq!(fixture.iwant(2, ID), IWantAnswer::NotFound);
     assert_eq!(fixture.view().gossip[&0], [LASTING]);
+    let selected = fixture.node.select_gossip(fixture.now());
+    assert!(!selected.is_empty() && selected.iter().all(|(_, _, ids)| *ids == [LASTING]), "{selected:?}");
     fixture.node.drain();
     fixture.heartbeat();
     assert_eq!(offered(&mut fixture), [LASTING]);
@@ -140,7 +192,9 @@ fn a_message_that_expires_while_it_awaits_its_verdict_is_outdated() {
     fixture.make_all_messages_unknown(false);
     fixture.advance(2 * SECOND);
     fixture.node.check_parked(fixture.now());
-    assert_eq!(fixture.deliver(2, ID), ReceiveOutcome::AlreadyReceived);
+    assert_eq!(fixture.validations(), 1);
+    assert!(!fixture.is_cached(ID));
+    assert_eq!(fixture.deliver(2, ID), ReceiveOutcome::Outdated);
 
     let mut fixture = expiring(Setup::new(), 2);
     let batched =

@@ -33,6 +33,8 @@ pub struct Plain {
     pub(super) no_subscriptions: AtomicBool,
     /// The messages that expire, by id.
     pub(super) expiries: Mutex<BTreeMap<u32, Timestamp>>,
+    /// How often the engine asked when a message expires.
+    pub(super) expiry_calls: AtomicUsize,
 }
 
 impl Network for Plain {
@@ -76,6 +78,7 @@ impl Network for Plain {
     }
 
     fn expires_at(&self, message: &FullMessage<Self>, _: Timestamp) -> Option<Timestamp> {
+        self.expiry_calls.fetch_add(1, Ordering::Relaxed);
         self.expiries.lock().expect("the lock is not poisoned").get(&message.message_id).copied()
     }
 

@@ -91,6 +91,36 @@ fn peers_without_a_backoff_are_grafted_at_once_and_others_at_their_own_time() {
     assert_eq!(grafted, [(1, 2), (6, 3), (21, 4)]);
 }
 
+/// A restored backoff changes nothing for a peer that has pruned this process: it is grafted after the cleanup, with slack.
+#[test]
+fn a_backoff_of_this_process_keeps_its_slack_beside_restored_ones() {
+    let backoffs = [backoff(0, 5 * SECOND), backoff(3, 60 * SECOND)];
+    let (mut node, mut now) = (restarted(limits(|_| {}), &backoffs, Timestamp::ZERO), Timestamp::ZERO);
+    assert_eq!(mesh(&node, now), [1, 2]);
+    node.prune(&1, &"a".to_owned(), Vec::new(), 3 * SECOND, now);
+    for second in 1..=15 {
+        now = now.after(SECOND);
+        node.heartbeat(now);
+        let expected: &[u64] = match second {
+            ..6 => &[2],
+            6..15 => &[0, 2],
+            _ => &[0, 1, 2],
+        };
+        assert_eq!(mesh(&node, now), expected, "after {second} s");
+    }
+}
+
+#[test]
+fn restored_backoffs_of_further_topics_than_may_be_idle_are_not_stored() {
+    let limits = limits(|config| config.bounds.max_idle_topics = 10);
+    let mut node = Node::new(Arc::new(PlainNetwork::new()), limits, NodeOptions::default());
+    let backoffs =
+        (0..40).map(|n| RemainingBackoff { topic: format!("topic {}", n % 20), peer: n, remaining: SECOND });
+    node.restore_backoffs(&backoffs.collect::<Vec<_>>(), Timestamp::ZERO);
+    let footprint = node.footprint();
+    assert_eq!((footprint.topics, footprint.backoffs), (10, 20), "{footprint:?}");
+}
+
 #[test]
 fn a_restored_backoff_lasts_no_longer_than_one_of_this_node_may() {
     let limits = limits(|config| {

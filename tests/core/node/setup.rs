@@ -286,6 +286,11 @@ impl Fixture {
         self.network.expiries.lock().expect("the lock is not poisoned").insert(id, expires_at);
     }
 
+    /// How often the engine asked when a message expires.
+    pub fn expiry_calls(&self) -> usize {
+        self.network.expiry_calls.load(Ordering::Relaxed)
+    }
+
     /// Sets the size of all messages in bytes.
     pub fn set_message_size(&self, bytes: usize) {
         self.network.size.store(bytes, Ordering::Relaxed);
