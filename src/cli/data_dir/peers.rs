@@ -47,6 +47,15 @@ impl StoredPeers {
         Self { peers: peers.take(MAX_PEERS).collect() }
     }
 
+    /// These peers, and as many of those that the former process knew as there is room for: a process that reached none of them
+    /// must not forget them.
+    pub fn with_former(mut self, former: &[KnownPeer]) -> Self {
+        let known: BTreeSet<_> = self.peers.iter().map(|known| known.peer).collect();
+        let others = former.iter().filter(|former| !known.contains(&former.peer)).cloned();
+        self.peers.extend(others.take(MAX_PEERS - known.len()));
+        self
+    }
+
     /// The peers to dial. The bounds apply to a file of any origin.
     pub fn into_peers(self, local: PeerId) -> impl ExactSizeIterator<Item = KnownPeer> {
         let known = self.peers.into_iter().map(|known| (known.peer, known.addresses));
@@ -62,6 +71,20 @@ mod tests {
     fn known(count: usize) -> Vec<(PeerId, Vec<Multiaddr>)> {
         let address = |port: usize| format!("/ip4/8.8.8.8/tcp/{port}").parse().unwrap();
         (0..count).map(|port| (PeerId::random(), vec![address(port)])).collect()
+    }
+
+    #[test]
+    fn the_peers_of_a_former_process_are_kept_while_there_is_room() {
+        let former = StoredPeers::new(known(3), &BTreeSet::new()).peers;
+        let reached_none = StoredPeers::default().with_former(&former);
+        assert_eq!(reached_none.peers, former);
+        let again = vec![(former[1].peer, former[0].addresses.clone())];
+        let merged = StoredPeers::new(again, &BTreeSet::new()).with_former(&former).peers;
+        let peers: Vec<_> = merged.iter().map(|known| known.peer).collect();
+        assert_eq!(peers, [1, 0, 2].map(|index| former[index].peer));
+        assert_eq!(merged[0].addresses, former[0].addresses);
+        let full = StoredPeers::new(known(MAX_PEERS), &BTreeSet::new());
+        assert_eq!(full.clone().with_former(&former), full);
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl RunningNode {
         let messages = Messages::new(local.network.clone());
         let admin = token.map(|token| Admin { token, handle: handle.clone(), messages: messages.clone() });
         let mut running = Self {
-            saving: Saver::start(local, &worker, changes),
+            saving: Saver::start(local, &worker, changes, &former.peers),
             on_stop: sections.network.on_stop,
             worker,
             handle,

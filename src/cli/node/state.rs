@@ -93,6 +93,8 @@ pub struct Saver {
     network: Libp2pNetwork,
     worker: Worker<Libp2pNetwork>,
     changes: Changes,
+    /// The peers that the former process knew.
+    former: Vec<KnownPeer>,
     written: (Option<StoredPeers>, Option<StoredBackoffs>),
 }
 
@@ -104,13 +106,19 @@ pub struct Saving {
 
 impl Saver {
     /// Starts to write whenever something has changed. `None` without a data directory.
-    pub fn start(local: &LocalNode, worker: &Worker<Libp2pNetwork>, changes: Changes) -> Option<Saving> {
+    pub fn start(
+        local: &LocalNode,
+        worker: &Worker<Libp2pNetwork>,
+        changes: Changes,
+        former: &[KnownPeer],
+    ) -> Option<Saving> {
         let saver = Self {
             data: Arc::clone(local.data.as_ref()?),
             local: local.peer,
             network: local.network.clone(),
             worker: worker.clone(),
             changes,
+            former: former.to_vec(),
             written: (None, None),
         };
         let end = CancellationToken::new();
@@ -134,9 +142,10 @@ impl Saver {
         self
     }
 
-    /// The peers to store, the connected ones first.
+    /// The peers to store, the connected ones first, and those of the former process last.
     fn peers(&self) -> StoredPeers {
-        StoredPeers::new(self.network.known_peers(MAX_KNOWN), &self.changes.lock().connected)
+        let known = StoredPeers::new(self.network.known_peers(MAX_KNOWN), &self.changes.lock().connected);
+        known.with_former(&self.former)
     }
 
     /// Writes the state of a node that ends. A disk that does not answer must not keep the process alive.
