@@ -20,6 +20,15 @@ impl AnsweredConnections {
         has_room && connection_id.is_some_and(|connection_id| self.connection_ids.insert(connection_id))
     }
 
+    /// Removes a connection. Returns whether it was here.
+    pub(super) fn remove(&mut self, connection_id: ConnectionId) -> bool {
+        self.connection_ids.remove(&connection_id)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.connection_ids.is_empty()
+    }
+
     /// Starts the next heartbeat.
     pub(super) fn clear(&mut self) {
         if !self.connection_ids.is_empty() {
