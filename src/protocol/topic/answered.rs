@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 
 use crate::protocol::{connection::ConnectionId, inspect::memory::MAX_ANSWERED};
 
-/// The answered connections. Used only for lookups, so the hash set's order reaches no output.
+/// The answered connections, or those whose answer is due by the next heartbeat. Used only for lookups, so the hash set's order reaches no output.
 #[derive(Debug, Default)]
 pub(super) struct AnsweredConnections {
     connection_ids: HashSet<ConnectionId, RandomState>,
