@@ -127,7 +127,7 @@ impl Footprint {
         let max_output = bounds.max_output_bytes;
         let member = peer + size_of::<ConnectionId>();
         let promise = 2 * (peer + id) + 64;
-        let answered = topics.saturating_mul(2 * MAX_ANSWERED);
+        let answered = topics.saturating_mul(3 * MAX_ANSWERED);
         let unserved_offers = limits.degree_optimal.saturating_mul(size_of::<ConnectionId>());
         let retained = most.scores.saturating_mul(topics);
         MemoryBound {

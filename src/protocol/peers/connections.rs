@@ -14,7 +14,8 @@ impl<N: Network> Peers<N> {
         }
     }
 
-    /// A peer is sent everything over another connection from now on: the topics in whose mesh it is send it a GRAFT again.
+    /// A peer is sent everything over another connection from now on: the topics in whose mesh it is send it a GRAFT again,
+    /// when it subscribes again or at the next heartbeat.
     pub(crate) fn graft_again(&mut self, peer: &N::Peer) {
         let Some(connection) = self.connections.get(peer) else { return };
         let command = |topic| (topic, TopicCommand::GraftAgain(peer.clone(), connection.connection_id));

@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 
 use crate::protocol::{connection::ConnectionId, inspect::memory::MAX_ANSWERED};
 
-/// The answered connections. Used only for lookups, so the hash set's order reaches no output.
+/// The answered connections, or those whose answer is due by the next heartbeat. Used only for lookups, so the hash set's order reaches no output.
 #[derive(Debug, Default)]
 pub(super) struct AnsweredConnections {
     connection_ids: HashSet<ConnectionId, RandomState>,
@@ -18,6 +18,15 @@ impl AnsweredConnections {
     pub(super) fn insert(&mut self, connection_id: Option<ConnectionId>) -> bool {
         let has_room = self.connection_ids.len() < MAX_ANSWERED;
         has_room && connection_id.is_some_and(|connection_id| self.connection_ids.insert(connection_id))
+    }
+
+    /// Removes a connection. Returns whether it was here.
+    pub(super) fn remove(&mut self, connection_id: ConnectionId) -> bool {
+        self.connection_ids.remove(&connection_id)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.connection_ids.is_empty()
     }
 
     /// Starts the next heartbeat.

@@ -2,7 +2,7 @@
 //! if the mesh is small, and an IHAVE of own messages that were published to few peers. And the GRAFT to a peer that may have
 //! started again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use derive_where::derive_where;
 
@@ -103,11 +103,48 @@ impl<N: Network> TopicState<N> {
         true
     }
 
-    /// Sends a GRAFT to a peer that is in the mesh already.
-    pub(super) fn graft_again(&self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
-        if self.mesh.as_ref().and_then(|mesh| mesh.get(peer)) == Some(&connection_id) {
+    /// A peer in the mesh has a further connection: it is sent a GRAFT when it subscribes again, or else at the next heartbeat.
+    /// Not at once: what its former process sent at its end, a PRUNE for instance, may be on the way, and a GRAFT against that
+    /// would cost score.
+    pub(super) fn graft_again_later(
+        &mut self,
+        peer: &N::Peer,
+        connection_id: ConnectionId,
+        outbox: &mut Outbox<N>,
+    ) {
+        if self.has_in_mesh(peer, connection_id) && !self.to_graft_again.insert(Some(connection_id)) {
+            // It waits for its GRAFT already, or too many do. A GRAFT more changes nothing.
             outbox.send(connection_id, P2pMessage::Graft { topic: self.topic.clone() });
         }
+    }
+
+    /// Sends the GRAFT to a peer that has subscribed again, over its further connection.
+    pub(super) fn graft_again(
+        &mut self,
+        peer: &N::Peer,
+        connection_id: ConnectionId,
+        outbox: &mut Outbox<N>,
+    ) {
+        if self.to_graft_again.remove(connection_id) && self.has_in_mesh(peer, connection_id) {
+            outbox.send(connection_id, P2pMessage::Graft { topic: self.topic.clone() });
+        }
+    }
+
+    /// Heartbeat: sends the GRAFT to those that have not subscribed again.
+    pub(super) fn graft_all_again(&mut self, outbox: &mut Outbox<N>) {
+        if self.to_graft_again.is_empty() {
+            return;
+        }
+        for connection_id in self.mesh.iter().flat_map(BTreeMap::values) {
+            if self.to_graft_again.remove(*connection_id) {
+                outbox.send(*connection_id, P2pMessage::Graft { topic: self.topic.clone() });
+            }
+        }
+        self.to_graft_again.clear();
+    }
+
+    fn has_in_mesh(&self, peer: &N::Peer, connection_id: ConnectionId) -> bool {
+        self.mesh.as_ref().and_then(|mesh| mesh.get(peer)) == Some(&connection_id)
     }
 
     /// Offers own messages that were sent to few peers to one that has just subscribed. A heartbeat offers nothing to the

@@ -30,6 +30,7 @@ impl<N: Network> TopicState<N> {
         self.backoffs.expire(tick, cx.limits, cx.now);
         self.flush_delivery_counts(outbox);
         let mut maintenance = self.maintain_mesh(tick, cx, &mut outbox.counters);
+        self.graft_all_again(outbox);
         maintenance.broken = self.promises.take_expired(cx.now);
         outbox.counters.promise(PromiseEvent::Broken, maintenance.broken.len());
         for grafted in &maintenance.grafted {

@@ -121,6 +121,8 @@ pub(crate) struct TopicState<N: Network> {
     answered_grafts: AnsweredConnections,
     /// The connections whose SUBSCRIBEs were answered by a GRAFT in this heartbeat.
     answered_subscribes: AnsweredConnections,
+    /// The mesh peers with a further connection since the last heartbeat that have not subscribed again.
+    to_graft_again: AnsweredConnections,
     /// Own messages that were sent to few peers.
     unserved: UnservedMessages<N>,
     /// The bytes that were sent beyond the mesh or fanout in this heartbeat.
@@ -169,6 +171,7 @@ impl<N: Network> TopicState<N> {
             sent_idontwant: SentIDontWant::default(),
             answered_grafts: AnsweredConnections::default(),
             answered_subscribes: AnsweredConnections::default(),
+            to_graft_again: AnsweredConnections::default(),
             unserved: UnservedMessages::default(),
             flooded_bytes: 0,
             pruned: Vec::new(),
@@ -268,6 +271,7 @@ impl<N: Network> TopicState<N> {
         let Some(connection_id) = status.connection_id else { return SubscribeOutcome::UnknownPeer };
         self.drop_stale_connection(peer, connection_id, outbox);
         if self.is_subscriber(connection_id) {
+            self.graft_again(peer, connection_id, outbox);
             return SubscribeOutcome::Subscribed;
         }
         if !below_topic_limit {
@@ -315,7 +319,9 @@ impl<N: Network> TopicState<N> {
             TopicCommand::PeerDisconnected(peer, connection_id) => {
                 self.on_disconnected(&peer, connection_id, outbox)
             }
-            TopicCommand::GraftAgain(peer, connection_id) => self.graft_again(&peer, connection_id, outbox),
+            TopicCommand::GraftAgain(peer, connection_id) => {
+                self.graft_again_later(&peer, connection_id, outbox)
+            }
             TopicCommand::SetDirect(peer, connection_id, direct) => {
                 self.set_direct(peer, connection_id, direct, cx, outbox)
             }

@@ -216,8 +216,12 @@ fn a_further_connection_is_sent_subscriptions_and_meshes_and_changes_nothing_els
     network.node(0).p2p_input(P2pInput::FurtherConnection { peer: 1 }, now);
     let sent: Vec<_> = network.node(0).drain().p2p;
     let to_peer = |message| P2pOutput::OutMessage { to_peer: 1, message };
-    let expected = [P2pMessage::subscribe(TOPIC), P2pMessage::Graft { topic: TOPIC }];
-    assert_eq!(sent, expected.map(to_peer));
+    assert_eq!(sent, [to_peer(P2pMessage::subscribe(TOPIC))]);
+    // The GRAFT follows once, when the peer subscribes again.
+    let graft = to_peer(P2pMessage::Graft { topic: TOPIC });
+    network.node(0).subscribe(&1, &TOPIC, now);
+    network.node(0).subscribe(&1, &TOPIC, now);
+    assert_eq!(network.node(0).drain().p2p, [graft]);
     assert_eq!(format!("{:?}", network.node(0).view(now)), before);
     assert_eq!(network.node(0).footprint().peer_idontwant, 0, "the new process may want it");
     // Nobody else is sent anything, and a later join is announced once.
@@ -226,4 +230,39 @@ fn a_further_connection_is_sent_subscriptions_and_meshes_and_changes_nothing_els
     assert_eq!(announced, PEERS as usize - 1);
     network.node(0).p2p_input(P2pInput::FurtherConnection { peer: 77 }, now);
     assert!(network.node(0).drain().p2p.is_empty(), "77 is not connected");
+}
+
+/// What the former process sent at its end may come after the further connection: then a GRAFT would be too early for the
+/// backoff that its peer has handed on.
+#[test]
+fn a_peer_with_a_further_connection_is_grafted_at_the_next_heartbeat_unless_it_pruned() {
+    for prunes in [false, true] {
+        let mut network = Network::start();
+        network.heartbeats(2);
+        let now = network.now;
+        network.node(0).p2p_input(P2pInput::FurtherConnection { peer: 1 }, now);
+        if prunes {
+            network.node(0).prune(&1, &TOPIC, Vec::new(), 60 * SECOND, now);
+        }
+        let mut grafts = |now| {
+            let node = network.node(0);
+            node.subscribe(&1, &TOPIC, now);
+            node.heartbeat(now);
+            let is_graft = |output: &P2pOutput<Plain>| {
+                matches!(output, P2pOutput::OutMessage { to_peer: 1, message: P2pMessage::Graft { .. } })
+            };
+            node.drain().p2p.iter().filter(|output| is_graft(output)).count()
+        };
+        assert_eq!(grafts(now.after(SECOND)), usize::from(!prunes));
+        assert_eq!(grafts(now.after(2 * SECOND)), 0);
+    }
+    let mut network = Network::start();
+    network.heartbeats(2);
+    let now = network.now;
+    network.node(0).p2p_input(P2pInput::FurtherConnection { peer: 1 }, now);
+    network.node(0).drain();
+    // It does not subscribe again.
+    network.node(0).heartbeat(now.after(SECOND));
+    let graft = P2pOutput::OutMessage { to_peer: 1, message: P2pMessage::Graft { topic: TOPIC } };
+    assert!(network.node(0).drain().p2p.contains(&graft));
 }
