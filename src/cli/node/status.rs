@@ -10,12 +10,15 @@ use std::{
 };
 
 use actix_gossipsub::{
-    DropReason, Worker,
+    DropReason, Page, Worker,
     libp2p::{Event, Libp2pNetwork, NodeEvent},
-    protocol::Stats,
+    protocol::{Stats, TopicProblem},
 };
 
-use crate::cli::systemd;
+use crate::cli::{escaped::Escaped, systemd};
+
+/// Most topics that one line names.
+const MAX_NAMED: usize = 5;
 
 /// What the transport reported. Clones are the same.
 #[derive(Clone, Default)]
@@ -113,6 +116,26 @@ impl fmt::Display for Status {
     }
 }
 
+/// Names the joined topics without peers and those with a mesh below D_low, the worst first.
+fn warn_of_topics(worker: &Worker<Libp2pNetwork>) {
+    let topics = worker.topic_statuses(&Page::first(MAX_NAMED), |_, status| {
+        matches!(status.problem, Some(TopicProblem::NoPeers | TopicProblem::BelowDLow))
+    });
+    let named = topics.items.iter().map(|(topic, status)| {
+        format!(
+            "{} ({} in the mesh, {} subscribed)",
+            Escaped(topic.as_str()),
+            status.mesh,
+            status.subscribers
+        )
+    });
+    let named: Vec<_> = named.collect();
+    if !named.is_empty() {
+        let more = if topics.more { ", and more" } else { "" };
+        tracing::warn!("topics with too few peers: {}{more}", named.join(", "));
+    }
+}
+
 /// Logs the status once in `interval`, for ever; never if that is zero.
 pub async fn report(worker: Worker<Libp2pNetwork>, activity: Activity, interval: Duration) {
     if interval.is_zero() {
@@ -123,6 +146,7 @@ pub async fn report(worker: Worker<Libp2pNetwork>, activity: Activity, interval:
         tokio::time::sleep(interval).await;
         let status = Status::take(&worker, &activity, &mut last);
         status.log();
+        warn_of_topics(&worker);
         systemd::status(&status.to_string());
     }
 }

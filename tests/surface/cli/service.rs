@@ -171,6 +171,7 @@ fn status_lines_have_what_happened_since_the_last_one() {
     peer.terminate();
     // The next line counts anew.
     node.until("\"peers\":0,\"topics\":1,\"below_d_low\":1,\"accepted\":0");
+    node.until("topics with too few peers: t (0 in the mesh, 0 subscribed)");
     node.terminate();
 }
 
