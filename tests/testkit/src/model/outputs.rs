@@ -25,7 +25,8 @@ pub struct OutputCheck<I: Ids> {
     announced: BTreeSet<(u32, u8)>,
     /// The remembered senders of each message of the pending batch, in order of arrival.
     pending: BTreeMap<FullMessage<Net<I>>, Vec<u32>>,
-    /// True if parked messages, whose senders are not known here, joined the batch.
+    /// True if the batch has messages whose senders are not known here: parked ones that joined it, or ones that had another
+    /// verdict.
     others_joined: bool,
 }
 
@@ -171,7 +172,10 @@ impl<I: Ids> OutputCheck<I> {
             }
             (Op::ApplyBatch { deliveries }, _) => {
                 // What is in the pending batch too has its verdict, and its senders are not remembered any more.
-                deliveries.iter().for_each(|(_, _, message)| _ = self.pending.remove(&full::<I>(*message)));
+                // Its entry stays in the batch: it may be routed to the senders of copies that make another entry later.
+                for (_, _, message) in deliveries {
+                    self.others_joined |= self.pending.remove(&full::<I>(*message)).is_some();
+                }
             }
             (Op::CheckParked, _) => {
                 self.others_joined |= step.footprint.parked < step.footprint_before.parked
