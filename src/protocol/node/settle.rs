@@ -102,7 +102,18 @@ impl<N: Network> Node<N> {
         if !self.outbox.is_empty() {
             self.propagate(index, now, &mut |_, _| {}, &mut None);
         }
+        if self.peers.has_floodsub() {
+            self.flush_before_next_message(now);
+        }
         outcome
+    }
+
+    /// Whether a peer that speaks floodsub is sent the next message depends on its score. Apart from
+    /// [`on_message`](Self::on_message), so that this stays small: most nodes have no such peers.
+    #[cold]
+    #[inline(never)]
+    fn flush_before_next_message(&mut self, now: Timestamp) {
+        self.flush_delivery_counts(now);
     }
 
     /// The peers with scores that include all unflushed deliveries, for read-only queries.
@@ -174,10 +185,6 @@ impl<N: Network> Node<N> {
         let outcome = handle(state, &cx, &mut self.outbox);
         if was_flushed && state.has_unflushed_deliveries() {
             self.unflushed.push(index);
-            // Whether a peer that speaks floodsub is sent the next message depends on its score.
-            if self.peers.has_floodsub() {
-                self.flush_delivery_counts(now);
-            }
         }
         outcome
     }
