@@ -98,14 +98,14 @@ async fn at_a_node_of_this_crate() {
     };
     let (former, _) = start(&key, Vec::new()).await;
     former.dial(&stays.address).await;
-    meshed(&stays, &former).await;
+    wait::both_meshed(&stays, &former).await;
     let (backoffs, ended) = (former.stop_with_backoffs().await, Instant::now());
     assert_eq!(backoffs.len(), 1);
     gone().await;
     let (returned, heartbeats) = start(&key, remaining(backoffs, ended)).await;
     let until = backoff_until(&returned, stays.peer).await;
     returned.dial(&stays.address).await;
-    meshed(&stays, &returned).await;
+    wait::both_meshed(&stays, &returned).await;
     let count = heartbeats_until_graft(&returned, stays.peer, until, &heartbeats).await;
     assert!((1..=2).contains(&count), "{count} heartbeats");
     assert_eq!(penalties(&stays), 0);
@@ -125,15 +125,6 @@ async fn at_a_node_of_this_crate() {
 fn penalties(ours: &Ours) -> u64 {
     let counts = ours.worker.event_counts().into_iter();
     counts.filter(|(name, ..)| *name == "PENALTY").map(|(.., count)| count).sum()
-}
-
-/// Waits until each of the nodes has the other in its mesh.
-async fn meshed(one: &Ours, other: &Ours) {
-    wait::until("the nodes are in each other's mesh", one, &[], async || {
-        let is_meshed = one.mesh().await.contains(&other.peer) && other.mesh().await.contains(&one.peer);
-        is_meshed.then_some(())
-    })
-    .await;
 }
 
 #[actix_rt::test]

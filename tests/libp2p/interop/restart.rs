@@ -26,15 +26,6 @@ fn contents(sender: &str, round: usize) -> Vec<Vec<u8>> {
     (0..MESSAGES).map(|n| format!("{sender} {round} {n}").into_bytes()).collect()
 }
 
-/// Waits until each of the nodes has the other in its mesh.
-async fn meshed(one: &Ours, other: &Ours) {
-    wait::until("the nodes are in each other's mesh", one, &[], async || {
-        let is_meshed = one.mesh().await.contains(&other.peer) && other.mesh().await.contains(&one.peer);
-        is_meshed.then_some(())
-    })
-    .await;
-}
-
 #[actix_rt::test]
 async fn a_restarted_node_exchanges_messages_with_one_of_this_crate() {
     let (key, stays) = (Keypair::generate_ed25519(), start(&Keypair::generate_ed25519()).await);
@@ -42,7 +33,7 @@ async fn a_restarted_node_exchanges_messages_with_one_of_this_crate() {
     for round in 0..ROUNDS {
         let restarted = start(&key).await;
         restarted.dial(&stays.address).await;
-        meshed(&stays, &restarted).await;
+        wait::both_meshed(&stays, &restarted).await;
         let sent = stays.publish(contents("stays", round));
         from_us.extend(sent.iter().cloned());
         from_restarted.extend(restarted.publish(contents("restarted", round)));
@@ -110,11 +101,11 @@ async fn a_node_that_restarts_while_its_former_connection_is_open_exchanges_mess
     let (key, stays) = (Keypair::generate_ed25519(), start(&Keypair::generate_ed25519()).await);
     let former = start(&key).await;
     former.dial(&stays.address).await;
-    meshed(&stays, &former).await;
+    wait::both_meshed(&stays, &former).await;
     let restarted = start(&key).await;
     restarted.dial(&stays.address).await;
     // Without a SUBSCRIBE and a GRAFT for the new process it would stay alone.
-    meshed(&stays, &restarted).await;
+    wait::both_meshed(&stays, &restarted).await;
     let delivered_by_former = former.delivered().len();
     let from_restarted = restarted.publish(contents("restarted", 0));
     let exchange = async |round| {

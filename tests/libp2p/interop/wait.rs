@@ -29,6 +29,15 @@ pub async fn until<T>(
     }
 }
 
+/// Waits until each of the nodes has the other in its mesh.
+pub async fn both_meshed(one: &Ours, other: &Ours) {
+    until("the nodes are in each other's mesh", one, &[], async || {
+        let is_meshed = one.mesh().await.contains(&other.peer) && other.mesh().await.contains(&one.peer);
+        is_meshed.then_some(())
+    })
+    .await;
+}
+
 /// Waits until our node and each of `theirs` are in each other's mesh.
 pub async fn meshed(ours: &Ours, theirs: &[&Theirs]) {
     until("the nodes are in each other's mesh", ours, theirs, async || {

@@ -156,6 +156,16 @@ fn node(dir: &Path, flags: &[&str]) -> (Process, PeerId) {
     (process, peer)
 }
 
+/// Starts the node with this id again, and waits until the peer has it in its mesh. Returns when it was connected, and when
+/// grafted.
+fn start_again(peer: &Peer, id: PeerId, dir: &Path, flags: &[&str]) -> (Process, Timestamp, Timestamp) {
+    let (process, same) = node(dir, flags);
+    assert_eq!(same, id);
+    peer.until_meshed(id);
+    let (connected, grafted) = peer.connected_and_grafted(id);
+    (process, connected, grafted)
+}
+
 #[test]
 fn after_a_kill_a_node_is_back_in_its_meshes_within_two_heartbeats() {
     let (peer, dir) = (Peer::start(), absent("killed"));
@@ -168,10 +178,7 @@ fn after_a_kill_a_node_is_back_in_its_meshes_within_two_heartbeats() {
     // By SIGKILL.
     drop(first);
     peer.until_gone(id);
-    let (second, same) = node(&dir, &[]);
-    assert_eq!(same, id);
-    peer.until_meshed(id);
-    let (connected, grafted) = peer.connected_and_grafted(id);
+    let (second, connected, grafted) = start_again(&peer, id, &dir, &[]);
     let heartbeats = peer.heartbeats_between(connected, grafted);
     assert!(heartbeats <= 2, "{heartbeats}");
     peer.assert_content_with(id);
@@ -185,10 +192,7 @@ fn after_an_orderly_stop_a_node_returns_when_the_backoff_of_its_peers_has_ended(
     peer.until_meshed(id);
     first.terminate();
     let until = peer.backoff_until(id).expect("the node left the topic");
-    let (second, same) = node(&dir, &[]);
-    assert_eq!(same, id);
-    peer.until_meshed(id);
-    let (connected, grafted) = peer.connected_and_grafted(id);
+    let (second, connected, grafted) = start_again(&peer, id, &dir, &[]);
     assert!(connected < until, "the node started within the backoff");
     assert!(grafted >= until, "{grafted:?} is before {until:?}");
     // The peer's heartbeats are not those of the node: two of the node may be three of its peer.
@@ -206,9 +210,7 @@ fn a_node_that_stops_for_a_restart_leaves_no_topic_and_is_back_at_once() {
     first.terminate();
     peer.until_gone(id);
     assert_eq!(peer.backoff_until(id), None);
-    let (second, _) = node(&dir, &["--on-stop", "restart"]);
-    peer.until_meshed(id);
-    let (connected, grafted) = peer.connected_and_grafted(id);
+    let (second, connected, grafted) = start_again(&peer, id, &dir, &["--on-stop", "restart"]);
     let heartbeats = peer.heartbeats_between(connected, grafted);
     assert!(heartbeats <= 2, "{heartbeats}");
     peer.assert_content_with(id);
