@@ -3,14 +3,19 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
-    network::Network,
+    limits::Limits,
+    network::{Network, hooks::Hooks},
     protocol::{
         connection::{ConnectionId, ConnectionIndex},
-        exchange::peer_view::{PeerStatus, PeerView},
+        exchange::{
+            Context,
+            peer_view::{PeerStatus, PeerView},
+        },
         inspect::view::View,
         peers::{Peers, idontwant::PeerIDontWant},
         score::Scores,
     },
+    timestamp::Timestamp,
 };
 
 /// The current state of the peers' side, given to a topic with each input.
@@ -18,6 +23,19 @@ pub(in crate::protocol) struct LivePeerView<'a, N: Network> {
     pub(super) peers: &'a Peers<N>,
     pub(super) connected: &'a ConnectionIndex<N::Peer>,
     pub(super) idontwant: &'a BTreeMap<N::Peer, PeerIDontWant<N>>,
+}
+
+impl<N: Network> LivePeerView<'_, N> {
+    /// The environment of an input at the time `now`, which is the present.
+    #[inline]
+    pub(super) fn context<'c>(
+        &'c self,
+        network: &'c Hooks<N>,
+        limits: &'c Limits<N::Topic>,
+        now: Timestamp,
+    ) -> Context<'c, N> {
+        Context { network, limits, peer_view: self, self_peer: self.peers.self_peer(), now, present: now }
+    }
 }
 
 impl<N: Network> PeerView<N> for LivePeerView<'_, N> {

@@ -171,15 +171,7 @@ impl<N: Network> Node<N> {
     ) -> T {
         let peer_view =
             LivePeerView { peers: &self.peers, connected: &self.connected, idontwant: &self.idontwant };
-        let self_peer = self.peers.self_peer();
-        let cx = Context {
-            network: &self.network,
-            limits: &self.limits,
-            peer_view: &peer_view,
-            self_peer,
-            now,
-            present: now,
-        };
+        let cx = peer_view.context(&self.network, &self.limits, now);
         let state = self.topics.expect_mut(index);
         let was_flushed = !state.has_unflushed_deliveries();
         let outcome = handle(state, &cx, &mut self.outbox);
@@ -198,15 +190,7 @@ impl<N: Network> Node<N> {
     ) -> T {
         let peer_view =
             LivePeerView { peers: &self.peers, connected: &self.connected, idontwant: &self.idontwant };
-        let self_peer = self.peers.self_peer();
-        let cx = Context {
-            network: &self.network,
-            limits: &self.limits,
-            peer_view: &peer_view,
-            self_peer,
-            now,
-            present: now,
-        };
+        let cx = peer_view.context(&self.network, &self.limits, now);
         let passive = PassiveTopic { name: topic, peers: &self.peers };
         let outcome = handle(passive, &cx, &mut self.outbox);
         self.emitted.append(&mut self.outbox.p2p);
