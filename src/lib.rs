@@ -108,8 +108,9 @@ pub use limits::{InvalidLimits, Limits, LimitsConfig};
 pub use network::{
     AppInput, AppOutput, BatchVerdicts, BoxFuture, ConnectionFailure, ConnectionInfo, ConnectionRefusal,
     Delivery, DialOutcome, Direction, FullMessage, Key, LateVerdict, ManualValidation, Network, Origin,
-    P2pInput, P2pMessage, P2pOutput, PeerAction, PeerFeedback, PeerKind, PeerRecordOutcome, PxDialOutcome,
-    PxPeer, SubscribeOptions, TransportKind, TransportStats, Unvalidated, UnvalidatedMessage, Validity,
+    P2pInput, P2pMessage, P2pOutput, PeerAction, PeerFeedback, PeerKind, PeerRecordOutcome, ProtocolVersion,
+    PxDialOutcome, PxPeer, SubscribeOptions, TransportKind, TransportStats, Unvalidated, UnvalidatedMessage,
+    Validity,
 };
 pub use worker::messages;
 pub use worker::{

@@ -15,6 +15,7 @@ mod log;
 mod node;
 mod output;
 mod pipes;
+mod private_file;
 mod replay;
 mod secret_file;
 mod shutdown;

@@ -1,12 +1,12 @@
 //! Files with a secret: a private key or a token. Only their owner may read them.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    fs::{self, File},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use super::failure::is_lasting;
+use super::{failure::is_lasting, private_file};
 
 /// Longest file, in bytes: an RSA key of 8,192 bits has some 6,500.
 const MAX_LENGTH: u64 = 64 << 10;
@@ -62,34 +62,13 @@ impl SecretFileError {
 pub fn create(file: &Path, line: &str) -> Result<(), SecretFileError> {
     // A name of its own: another process may create the same file now.
     let temporary = file.with_added_extension(format!("{:016x}.new", rand::random::<u64>()));
-    let written = write_new(&temporary, line).and_then(|()| fs::hard_link(&temporary, file));
+    let written = private_file::write_new(&temporary, format!("{line}\n").as_bytes())
+        .and_then(|()| fs::hard_link(&temporary, file));
     let _ = fs::remove_file(&temporary);
-    written.and_then(|()| sync_directory(file)).map_err(|error| match error.kind() {
+    written.and_then(|()| private_file::sync_name(file)).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => SecretFileError::Exists { file: file.to_owned() },
         _ => SecretFileError::Unwritable { file: file.to_owned(), error },
     })
-}
-
-fn write_new(file: &Path, line: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut out = options.open(file)?;
-    out.write_all(format!("{line}\n").as_bytes())?;
-    out.sync_all()
-}
-
-/// The name of the file is on the disk afterwards.
-#[cfg(unix)]
-fn sync_directory(file: &Path) -> io::Result<()> {
-    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// The content of a file that nobody else may read.

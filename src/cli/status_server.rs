@@ -21,7 +21,7 @@ use actix_web::{App, HttpServer, Scope, dev::ServerHandle};
 use libp2p::{Multiaddr, PeerId};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics_process::Collector;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 
 use super::Failure;
 
@@ -35,6 +35,9 @@ pub fn default_address() -> SocketAddr {
 
 /// How often the recorder moves observations into the buckets of histograms between scrapes.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The time that those who read the stream have to read its end.
+const END_OF_STREAMS: Duration = Duration::from_secs(1);
 
 /// The Prometheus recorder of one engine, and the handle that renders its metrics.
 #[derive(Clone)]
@@ -161,6 +164,7 @@ pub struct Served {
 pub struct StatusServer {
     pub address: SocketAddr,
     server: ServerHandle,
+    messages: Option<Messages<Libp2pNetwork>>,
     upkeep: JoinHandle<()>,
 }
 
@@ -176,6 +180,7 @@ impl StatusServer {
             true => Hosts::any(),
             false => Hosts::named(served.hosts.clone()),
         };
+        let messages = served.admin.as_ref().map(|admin| admin.messages.clone());
         let metrics = exporter.clone();
         let app = move || {
             let Served { worker, described, admin, .. } = served.clone();
@@ -199,7 +204,7 @@ impl StatusServer {
         let server = server.run();
         let running = server.handle();
         actix::spawn(server);
-        Ok(Self { address, server: running, upkeep: actix::spawn(upkeep(exporter.handle.clone())) })
+        Ok(Self { address, server: running, messages, upkeep: actix::spawn(upkeep(exporter.handle.clone())) })
     }
 
     /// The URL of the status page.
@@ -207,9 +212,13 @@ impl StatusServer {
         format!("http://{}/", self.address)
     }
 
-    /// Stops the server without waiting for open connections.
+    /// Stops the server. Those who read the stream are sent its end; other connections are not waited for.
     pub async fn stop(self) {
         self.upkeep.abort();
+        if let Some(messages) = self.messages {
+            // A reader that reads nothing must not keep the node from stopping.
+            let _ = timeout(END_OF_STREAMS, messages.end()).await;
+        }
         self.server.stop(false).await;
     }
 }

@@ -182,6 +182,8 @@ fn name_parameters<N: Displayable>(path: &str, operation: &mut Value) {
         let schema = match parameter["name"].as_str() {
             Some("peer") => peer.text_schema("peer"),
             Some("topic") => topic.text_schema("topic"),
+            Some("after") if path.ends_with("/peers/status") => ranked_position("peer"),
+            Some("after") if path.ends_with("/topics/status") => ranked_position("topic"),
             Some("after") if of_peers => peer.text_schema("peer"),
             Some("after") if path.ends_with("/reconnection_delays") => continue,
             Some("after") => topic.text_schema("topic"),
@@ -195,6 +197,11 @@ fn name_parameters<N: Displayable>(path: &str, operation: &mut Value) {
             parameter["schema"]["minLength"] = 1.into();
         }
     }
+}
+
+/// The schema of a position in a list by rank. Its last part is the identifier of a peer or topic.
+fn ranked_position(kind: &str) -> Value {
+    json!({ "type": "string", "format": format!("{kind}_position"), "pattern": r"^[0-9]{1,2}\.-?[0-9]{1,18}\." })
 }
 
 /// A parameter is left out and never null.

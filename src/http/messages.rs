@@ -7,7 +7,7 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -100,6 +100,8 @@ struct Shared<N: Network> {
     readers: Mutex<Vec<Arc<Queue<N>>>>,
     /// The number of readers: while it is 0, no message is encoded.
     count: AtomicUsize,
+    /// Whether the streams end when all is read.
+    is_over: AtomicBool,
 }
 
 impl<N: Displayable> Messages<N> {
@@ -111,6 +113,7 @@ impl<N: Displayable> Messages<N> {
             reader_permits: Arc::new(Semaphore::new(MAX_READERS)),
             readers: Mutex::default(),
             count: AtomicUsize::new(0),
+            is_over: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -126,6 +129,25 @@ impl<N: Displayable> Messages<N> {
         for reader in readers.iter().filter(|reader| reader.wants(&message.topic)) {
             reader.push(encoded.get_or_insert_with(|| self.encode(message)));
         }
+    }
+
+    /// Ends the stream of each reader: it is sent what is unread, then `end`. Returns when no reader is left; one that reads
+    /// nothing stays, so call this with a time limit, before the server is stopped. There are no readers after this.
+    ///
+    /// Cancel-safe: the streams end in any case.
+    pub async fn end(&self) {
+        self.shared.is_over.store(true, Ordering::Release);
+        let wakers: Vec<_> =
+            lock(&self.shared.readers).iter().filter_map(|reader| lock(&reader.inner).waker.take()).collect();
+        wakers.into_iter().for_each(Waker::wake);
+        // The last reader gives back the last permit.
+        let _ = self.shared.reader_permits.acquire_many(MAX_READERS as u32).await;
+        self.shared.reader_permits.close();
+    }
+
+    /// Whether [`end`](Self::end) was called.
+    pub(super) fn is_over(&self) -> bool {
+        self.shared.is_over.load(Ordering::Acquire)
     }
 
     pub(super) fn contents(&self) -> &dyn MessageContents<N> {
@@ -233,6 +255,12 @@ pub(super) struct Reader<N: Displayable> {
 }
 
 impl<N: Displayable> Reader<N> {
+    /// Whether the stream ends when all is read.
+    pub(super) fn is_over(&self) -> bool {
+        self.messages.is_over()
+    }
+
+    /// The next message. It registers the waker under the lock under which [`Messages::end`] takes it.
     pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Unread> {
         let mut inner = lock(&self.queue.inner);
         if let Some(next) = inner.unread.pop_front() {

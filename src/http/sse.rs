@@ -33,7 +33,7 @@ pub(super) fn event(name: &str, data: &impl Serialize) -> Bytes {
     Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
 }
 
-/// The body of the stream. It ends with the engine, when all is read.
+/// The body of the stream. It ends with the engine, or with [`Messages::end`](super::Messages::end), when all is read.
 pub(super) struct EventStream<N: Displayable> {
     worker: Worker<N>,
     messages: Reader<N>,
@@ -116,7 +116,8 @@ impl<N: Displayable> Stream for EventStream<N> {
                 next = if events { stream.poll_event(cx) } else { stream.poll_message(cx) };
             }
         }
-        if next.is_pending() && stream.ended.as_mut().poll(cx).is_ready() {
+        let ends = stream.messages.is_over() || stream.ended.as_mut().poll(cx).is_ready();
+        if next.is_pending() && ends {
             stream.is_over = true;
             next = Poll::Ready(Bytes::from_static(b"event: end\ndata: {}\n\n"));
         }

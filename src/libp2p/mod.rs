@@ -250,6 +250,7 @@ pub use ::libp2p;
 pub use ::libp2p::{Multiaddr, PeerId, StreamProtocol, identity::Keypair};
 
 pub use crate::network::LateVerdict;
+pub use crate::network::ProtocolVersion;
 pub use codec::{
     encode::EncodeError,
     entry::RpcError,
@@ -257,7 +258,7 @@ pub use codec::{
     limits::WireLimits,
 };
 pub use connection::{
-    capabilities::{ProtocolId, Protocols, Version},
+    capabilities::{ProtocolId, Protocols},
     delivery_report::DeliveryListener,
     graylist::Graylist,
     handler::{Established, Handler, HandlerEvent},

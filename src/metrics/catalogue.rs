@@ -14,8 +14,8 @@ use super::{
 use crate::{
     admission::{refused::RefusedReason, totals::Remembered},
     network::{
-        ConnectionFailure, ConnectionRefusal, DialOutcome, Direction, PeerRecordOutcome, PxDialOutcome,
-        TransportKind,
+        ConnectionFailure, ConnectionRefusal, DialOutcome, Direction, PeerRecordOutcome, ProtocolVersion,
+        PxDialOutcome, TransportKind,
     },
     outputs::publication::DropReason,
     protocol::{
@@ -50,6 +50,7 @@ catalogue! {
     CONNECTIONS_REFUSED = Metric::counter("gossipsub_connections_refused_total", &[REFUSAL], "Connections and dials that the transport refused, and connections that it closed, by the limit that was reached; 0 if the transport does not count them");
     PEER_RECORDS = Metric::counter("gossipsub_peer_records_total", &[PEER_RECORD], "Signed peer records that peers sent of themselves by identify or that came with the recommended peers of an accepted PRUNE, by what became of them; 0 if the transport has none");
     PX_DIALS = Metric::counter("gossipsub_px_dials_total", &[PX_DIAL], "Recommended peers (px) that the engine asked to dial, by what became of them; 0 if the transport does not count them");
+    CONNECTIONS_BY_PROTOCOL = Metric::gauge("gossipsub_connections_by_protocol", &[PROTOCOL], "Open connections that carry gossipsub, by its version, or floodsub; a peer may have several. 0 if the transport does not count them");
     PEERS_BY_SCORE = Metric::gauge("gossipsub_peers_by_score", &[BAND], "Connected peers by score band; the bands are disjoint and sum to gossipsub_connections");
     PEER_SCORE = Metric::gauge("gossipsub_peer_score", &[SCORE_STAT], "Minimum, median and maximum score of the connected peers; 0 without peers");
     SCORE_COMPONENT = Metric::gauge("gossipsub_score_component", &[COMPONENT, COMPONENT_STAT], "Minimum and mean of each weighted score component over the connected peers, as of the last decay of scores");
@@ -134,6 +135,7 @@ const TOPIC: Label = Label { name: "topic", values: Values::Topics };
 const PROBLEM: Label = Label::one_of("problem", TopicProblem::VARIANTS);
 const DIRECTION: Label = Label::one_of("direction", Direction::VARIANTS);
 const TRANSPORT: Label = Label::one_of("transport", TransportKind::VARIANTS);
+const PROTOCOL: Label = Label::one_of("protocol", ProtocolVersion::VARIANTS);
 const DIAL: Label = Label::one_of("outcome", DialOutcome::VARIANTS);
 const FAILURE: Label = Label::one_of("cause", ConnectionFailure::VARIANTS);
 const CONNECTION_KIND: Label = Label::one_of("kind", ConnectionClass::VARIANTS);

@@ -12,8 +12,8 @@ use crate::{
     admission::totals::Remembered,
     limits::Limits,
     network::{
-        ConnectionFailure, ConnectionRefusal, DialOutcome, Direction, PeerRecordOutcome, PxDialOutcome,
-        TransportKind, TransportStats,
+        ConnectionFailure, ConnectionRefusal, DialOutcome, Direction, PeerRecordOutcome, ProtocolVersion,
+        PxDialOutcome, TransportKind, TransportStats,
     },
     protocol::{
         inspect::{footprint::Footprint, stats::TopicProblem},
@@ -50,6 +50,7 @@ pub(crate) struct Gauges {
     peer_records: EnumMap<PeerRecordOutcome, Counter>,
     px_dials: EnumMap<PxDialOutcome, Counter>,
     transport_connections: EnumMap<TransportKind, EnumMap<Direction, Gauge>>,
+    connections_by_protocol: EnumMap<ProtocolVersion, Gauge>,
     dials: EnumMap<DialOutcome, Counter>,
     failed_connections: EnumMap<Direction, EnumMap<ConnectionFailure, Counter>>,
 }
@@ -90,6 +91,7 @@ impl Gauges {
             peer_records: registry.counters(&PEER_RECORDS, &[]),
             px_dials: registry.counters(&PX_DIALS, &[]),
             transport_connections: registry.gauge_table(&TRANSPORT_CONNECTIONS),
+            connections_by_protocol: registry.gauges(&CONNECTIONS_BY_PROTOCOL, &[]),
             dials: registry.counters(&DIALS, &[]),
             failed_connections: registry.counter_table(&CONNECTIONS_FAILED),
         };
@@ -162,6 +164,7 @@ impl Gauges {
             peer_records,
             px_dials,
             open,
+            carrying,
             dials,
             failed,
             // The engine counts these messages as invalid, and the panics with its own.
@@ -184,6 +187,7 @@ impl Gauges {
         set_totals(&self.peer_records, &peer_records);
         set_totals(&self.px_dials, &px_dials);
         set_totals(&self.dials, &dials);
+        set_all(&self.connections_by_protocol, &carrying);
         for (counters, totals) in self.failed_connections.values().zip(failed.values()) {
             set_totals(counters, totals);
         }

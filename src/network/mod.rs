@@ -21,7 +21,7 @@ pub use message::{Delivery, FullMessage, P2pMessage, PxPeer, SubscribeOptions};
 pub use ports::{AppInput, AppOutput, ConnectionInfo, Direction, Origin, P2pInput, P2pOutput, PeerKind};
 pub use px::{PeerRecordOutcome, PxDialOutcome};
 pub use refusal::ConnectionRefusal;
-pub use transport_stats::{ConnectionFailure, DialOutcome, TransportKind, TransportStats};
+pub use transport_stats::{ConnectionFailure, DialOutcome, ProtocolVersion, TransportKind, TransportStats};
 
 use crate::timestamp::Timestamp;
 

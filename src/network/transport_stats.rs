@@ -22,6 +22,24 @@ pub enum TransportKind {
     Other,
 }
 
+/// A version of gossipsub, or floodsub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enum, IntoStaticStr, VariantNames)]
+#[non_exhaustive]
+pub enum ProtocolVersion {
+    /// Floodsub, the predecessor of gossipsub: subscriptions and messages, and no control messages.
+    #[strum(serialize = "floodsub")]
+    Floodsub,
+    /// Without peer exchange, scores and backoffs.
+    #[strum(serialize = "1.0")]
+    V1_0,
+    /// With them.
+    #[strum(serialize = "1.1")]
+    V1_1,
+    /// With IDONTWANT.
+    #[strum(serialize = "1.2")]
+    V1_2,
+}
+
 /// How a dial ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
@@ -103,6 +121,7 @@ pub struct TransportStats {
     pub(crate) peer_records: EnumMap<PeerRecordOutcome, u64>,
     pub(crate) px_dials: EnumMap<PxDialOutcome, u64>,
     pub(crate) open: EnumMap<TransportKind, EnumMap<Direction, usize>>,
+    pub(crate) carrying: EnumMap<ProtocolVersion, usize>,
     pub(crate) dials: EnumMap<DialOutcome, u64>,
     pub(crate) failed: EnumMap<Direction, EnumMap<ConnectionFailure, u64>>,
 }
@@ -126,6 +145,11 @@ impl TransportStats {
     /// The open connections over this transport in this direction. A peer may have several.
     pub fn open_connections(&self, transport: TransportKind, direction: Direction) -> usize {
         self.open[transport][direction]
+    }
+
+    /// The open connections that carry this version of gossipsub. A connection carries none before a stream is negotiated.
+    pub fn connections_with(&self, version: ProtocolVersion) -> usize {
+        self.carrying[version]
     }
 
     /// The dials that ended so.

@@ -12,7 +12,9 @@ use tokio::sync::{Semaphore, watch};
 use tracing::{Span, error_span};
 
 use super::{
-    Worker, input,
+    Worker,
+    event_log::log_event,
+    input,
     lifecycle::Lifetime,
     streams::{AppOutputs, P2pOutputs},
 };
@@ -305,7 +307,7 @@ impl<N: Network> WorkerBuilder<N> {
             publish_room: PublishRoom::new(bounds),
             waiting_publications: PublishRoom::new(bounds),
             observes_inputs: self.observer.is_some(),
-            observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
+            observer: self.observer.unwrap_or_else(|| Arc::new(log_event)),
             peer_listener: self.peer_listener,
             input_recorder: self.input_recorder,
             refusal_reports: ReportLimit::new(RateLimit::new(bounds.event_interval)),
@@ -364,38 +366,5 @@ fn on_hook_panic(metrics: &Metrics, span: Span) -> impl Fn(Hook) + Send + Sync +
         panics.increment(1);
         let _entered = span.enter();
         tracing::error!(hook = hook.name(), "a hook of the application panicked");
-    }
-}
-
-/// The default observer: it logs events, except inputs.
-fn trace<N: Network>(event: &Event<N>) {
-    match event {
-        Event::Heartbeat { tick } => tracing::trace!(tick, "heartbeat"),
-        Event::P2pInput(_) | Event::AppInput(_) => {}
-        Event::HeartbeatSkipped { tick } => {
-            tracing::warn!(tick, "heartbeat skipped: the previous one is running")
-        }
-        Event::SubscribeTopicCapExceeded { peer, max_topics } => {
-            tracing::warn!(
-                ?peer,
-                max_topics,
-                "subscription ignored: the peer has max_topics_per_peer topics"
-            );
-        }
-        Event::InputRefused { depth, reason } => tracing::warn!(depth, reason, "inputs refused"),
-        Event::SlowPeer { peer } => tracing::warn!(?peer, "slow peer: it reads control messages too slowly"),
-        Event::ProtocolViolation { peer } => {
-            tracing::warn!(
-                ?peer,
-                "protocol violation: the peer sent bytes that are no RPC, or a forged message"
-            )
-        }
-        // The log has a line of the action.
-        Event::LowScore { .. } => {}
-        Event::PublishedToNoPeers { topic } => {
-            tracing::warn!(?topic, "published to no peer: none is subscribed, or all have the message")
-        }
-        Event::TopicRestarted { topic } => tracing::error!(?topic, "topic restarted after a panic"),
-        Event::TopicGivenUp { topic } => tracing::error!(?topic, "topic left after too many panics"),
     }
 }

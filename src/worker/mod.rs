@@ -3,6 +3,7 @@
 
 mod actor;
 mod builder;
+mod event_log;
 mod event_stream;
 #[cfg(feature = "http")]
 mod http_support;

@@ -25,7 +25,17 @@ def peer_id(seed: bytes) -> str:
 
 LIVE = os.environ.get("GOSSIPSUB_PEERS", "").split()
 UNKNOWN = st.binary(max_size=4).map(peer_id)
-schemathesis.openapi.format("peer", st.one_of(st.sampled_from(LIVE), UNKNOWN) if LIVE else UNKNOWN)
+PEERS = st.one_of(st.sampled_from(LIVE), UNKNOWN) if LIVE else UNKNOWN
+schemathesis.openapi.format("peer", PEERS)
+
+
+def position(keys):
+    """The positions in a list by rank: class, value and key of an item."""
+    return st.tuples(st.integers(0, 9), st.integers(-1000, 1000), keys).map(lambda parts: ".".join(map(str, parts)))
+
+
+schemathesis.openapi.format("peer_position", position(PEERS))
+schemathesis.openapi.format("topic_position", position(st.text(max_size=20)))
 
 # A closed port of this machine, and addresses that nobody has (RFC 5737).
 schemathesis.openapi.format(

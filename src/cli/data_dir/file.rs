@@ -2,14 +2,15 @@
 //! content. A file that can't be used is set aside, and the node starts without it.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
+    fs::{self, File},
+    io,
     path::Path,
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::DataDir;
+use crate::cli::private_file;
 
 /// The version of the files that this binary reads and writes.
 const VERSION: u32 = 1;
@@ -84,14 +85,9 @@ impl DataDir {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut out = for_owner_alone(OpenOptions::new().write(true).create_new(true)).open(&new)?;
-        out.write_all(&text)?;
-        out.sync_all()?;
+        private_file::write_new(&new, &text)?;
         fs::rename(&new, &file)?;
-        // The new name is on the disk too.
-        #[cfg(unix)]
-        File::open(&self.path)?.sync_all()?;
-        Ok(())
+        private_file::sync_name(&file)
     }
 }
 
@@ -117,11 +113,4 @@ fn read<T: Stored>(file: &Path) -> Result<Option<T>, String> {
     }
     let read: Read<T> = serde_json::from_str(&text).map_err(damaged)?;
     Ok(Some(read.content))
-}
-
-/// Files that are created get mode 0600.
-pub fn for_owner_alone(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
 }

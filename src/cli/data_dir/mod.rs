@@ -16,7 +16,7 @@ pub use self::{
     peers::{KnownPeer, StoredPeers},
 };
 
-use super::failure::is_lasting;
+use super::{failure::is_lasting, private_file::for_owner_alone};
 
 /// The name of the file that the process locks.
 const LOCK: &str = "lock";
@@ -67,7 +67,7 @@ impl DataDir {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path).map_err(unusable)?;
         check_owner(path, &fs::metadata(path).map_err(unusable)?)?;
-        let lock = file::for_owner_alone(OpenOptions::new().write(true).create(true).truncate(false))
+        let lock = for_owner_alone(OpenOptions::new().write(true).create(true).truncate(false))
             .open(path.join(LOCK))
             .map_err(unusable)?;
         match lock.try_lock() {

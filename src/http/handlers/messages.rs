@@ -190,7 +190,7 @@ pub(super) struct StreamQuery {
 /// The delivered messages and the events of the engine, from now on
 ///
 /// Server-sent events, each with a JSON object: `message` (`StreamedMessage`), `decision` (`Event`), `engine` (`EngineNotice`),
-/// `missed` (`Missed`) where the reader was too slow, and `end` when the engine has ended. A comment follows every 15 seconds.
+/// `missed` (`Missed`) where the reader was too slow, and `end` when the engine has ended or the node stops. A comment follows every 15 seconds.
 /// At most 8 readers at a time.
 #[utoipa::path(
     get,
@@ -213,6 +213,9 @@ pub(super) async fn stream<N: Displayable>(
     let topic: Option<N::Topic> =
         query.topic.as_deref().map(|text| identifier::parse("topic", text)).transpose()?;
     super::check_running(&worker)?;
+    if messages.is_over() {
+        return Err(Problem::new(ProblemKind::Stopped, "the streams have ended"));
+    }
     let filter = match (query.messages.unwrap_or(true), &topic) {
         (false, _) => Filter::Nothing,
         (true, Some(topic)) => Filter::Topic(topic.clone()),

@@ -1,9 +1,10 @@
 // What is known of one peer or one topic, in a dialog: address, score by component, what the peer is refused and until when.
+// The address of the page names what is open, so that it can be copied, loaded again, and left by Back.
 
 import { gossipsub, page, request } from './api.js';
 import { eventLine } from './events.js';
 import { connectionKind, topicState } from './lists.js';
-import { byId, clock, count, duration, element, opener, plural, round, row, shorten, shortenAll, text } from './text.js';
+import { byId, clock, count, duration, element, link, plural, round, row, shorten, shortenAll, text } from './text.js';
 
 const MAX_TOPICS = 20, MAX_REFUSED = 20;
 
@@ -13,11 +14,15 @@ const until = time => {
   return `until ${clock(time)}, for ${duration(new Date(time) - Date.now())}`;
 };
 
-export async function openPeer(name) {
+// Whether the address of the page names this peer or topic. Another one may be opened while the answers are awaited.
+const isNamed = (kind, name) => new URLSearchParams(location.hash.slice(1)).get(kind) === name;
+
+async function openPeer(name) {
   const path = encodeURIComponent(name);
   const [score, explanation, transport, backoffs] = await Promise.allSettled([
     page(`scores/${path}`, 'limit=1000'), gossipsub(`explain/${path}`), request(`p2p/peers/${path}`), gossipsub(`backoffs?peer=${path}&limit=1000`),
   ]);
+  if (!isNamed('peer', name)) return;
   const { items: breakdown, next } = settled(score, { items: null, next: null }), details = settled(transport, {});
   byId('peer-title').textContent = `Peer ${shorten(name)}`;
   byId('peer-id').textContent = name;
@@ -31,7 +36,13 @@ export async function openPeer(name) {
     if (event.message) line.append(element('span', ` ${event.message}`, 'note'));
     return line;
   }));
+  byId('decisions-filter').value = '';
   if (!byId('peer').open) byId('peer').showModal();
+}
+
+function filterDecisions() {
+  const wanted = byId('decisions-filter').value.trim().toLowerCase();
+  for (const line of byId('peer-decisions').children) line.hidden = !line.textContent.toLowerCase().includes(wanted);
 }
 
 function showFacts(breakdown, details) {
@@ -102,9 +113,10 @@ function showTopics(score, next) {
     : more > 0 ? `${plural(more, 'more topic')} with higher scores.` : '';
 }
 
-export async function openTopic(name) {
+async function openTopic(name) {
   const topic = encodeURIComponent(name);
   const [mesh, listed] = await Promise.allSettled([gossipsub(`mesh?topic=${topic}`), gossipsub(`topics/status?contains=${topic}&limit=100`)]);
+  if (!isNamed('topic', name)) return;
   const peers = settled(mesh, [{ peers: [] }])[0].peers.map(text), short = shortenAll(peers);
   const status = settled(listed, []).find(item => text(item.topic) === name);
   byId('topic-title').textContent = `Topic ${shorten(name)}`;
@@ -112,9 +124,34 @@ export async function openTopic(name) {
   byId('topic-state').textContent = status ? topicState(status) : mesh.status === 'rejected' ? mesh.reason.message : '';
   byId('topic-peers').replaceChildren(...peers.map((peer, index) => {
     const line = element('li');
-    line.append(opener(short[index], peer, openPeer));
+    line.append(link('peer', short[index], peer));
     return line;
   }));
   if (peers.length === 0) byId('topic-peers').append(element('li', 'None.'));
   if (!byId('topic').open) byId('topic').showModal();
+}
+
+const DIALOGS = { topic: openTopic, peer: openPeer };
+
+// Opens what the address names, and closes what it names no more. A peer is above the topic that it was opened from.
+function followAddress() {
+  const named = new URLSearchParams(location.hash.slice(1)), kind = Object.keys(DIALOGS).find(one => named.has(one));
+  if (kind !== 'peer') byId('peer').close();
+  if (kind === undefined) return byId('topic').close();
+  byId(kind).dataset.address = location.hash;
+  return DIALOGS[kind](named.get(kind));
+}
+
+// A dialog that is closed leaves the address to the one below it, unless the address names another one already.
+function onClose(event) {
+  if (!new URLSearchParams(location.hash.slice(1)).has(event.target.id)) return;
+  const below = Object.keys(DIALOGS).map(byId).find(dialog => dialog.open);
+  history.replaceState(null, '', below?.dataset.address ?? location.pathname + location.search);
+}
+
+export function setUpDetails() {
+  byId('decisions-filter').addEventListener('input', filterDecisions);
+  Object.keys(DIALOGS).forEach(kind => byId(kind).addEventListener('close', onClose));
+  window.addEventListener('hashchange', followAddress);
+  followAddress();
 }

@@ -2,12 +2,12 @@
 
 import { gossipsub } from './api.js';
 import { connectionKind } from './lists.js';
-import { byId, clearCanvas, colour, count, round, shortenAll, text } from './text.js';
+import { address, byId, clearCanvas, colour, count, round, shortenAll, text } from './text.js';
 
 // Upper bounds of what is drawn and of the requests at a time. The page states how many it leaves out.
 const MAX_PEERS = 200, REQUESTS = 4;
 
-const state = { topics: [], peers: [], total: 0, nodes: [], selected: 0, open: () => {} };
+const state = { topics: [], peers: [], total: 0, nodes: [], selected: 0 };
 
 // The drawn topics and peers, with the positions of the peers.
 export const drawn = () => ({ topics: state.topics, nodes: state.nodes });
@@ -128,23 +128,26 @@ function select(index) {
   draw();
 }
 
+function open(index) {
+  location.hash = address('peer', state.nodes[index].peer.name);
+}
+
 function onKey(event) {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
   const total = state.nodes.length;
   if (step && total) select((state.selected + step + total) % total);
-  else if (event.key === 'Enter' && state.nodes[state.selected]) state.open(state.nodes[state.selected].peer.name);
+  else if (event.key === 'Enter' && state.nodes[state.selected]) open(state.selected);
   else return;
   event.preventDefault();
 }
 
-// `open` is called with the name of a peer, `onOpen` when the graph is to be drawn.
-export function setUpGraph(open, onOpen) {
-  state.open = open;
+// `onOpen` is called when the graph is to be drawn.
+export function setUpGraph(onOpen) {
   const graph = byId('graph');
   byId('graph-details').addEventListener('toggle', () => { if (isOpen()) onOpen(); });
   graph.addEventListener('click', event => {
     const index = nodeAt(event);
-    if (index >= 0) { select(index); open(state.nodes[index].peer.name); }
+    if (index >= 0) { select(index); open(index); }
   });
   graph.addEventListener('keydown', onKey);
   graph.addEventListener('focus', () => select(state.selected));

@@ -1,7 +1,7 @@
 // The lists of topics and peers: a page each, what needs attention first, searched in the node and not here.
 
 import { page } from './api.js';
-import { byId, count, element, opener, round, row, shortenAll, text } from './text.js';
+import { byId, count, element, link, round, row, shortenAll, text } from './text.js';
 
 // The items of a page.
 export const PAGE = 20;
@@ -58,7 +58,7 @@ class List {
     // The focus stays on its item. An item that is listed no more keeps the list as it is, until the focus leaves it.
     const focused = body.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
     const rows = this.draw(this.items);
-    const again = rows.flatMap(one => [...one.querySelectorAll('button')]).find(one => one.dataset.key === focused);
+    const again = rows.flatMap(one => [...one.querySelectorAll('a')]).find(one => one.dataset.key === focused);
     if (focused !== undefined && !again) return;
     this.drawn = drawn;
     body.replaceChildren(...rows);
@@ -84,29 +84,29 @@ function gauge({ mesh, degree_low: low, degree_high: high, problem }) {
   return picture;
 }
 
-function topicRows(items, open) {
+function topicRows(items) {
   const names = items.map(item => text(item.topic)), short = shortenAll(names, NAME);
   return items.map((item, index) => {
     const mesh = element('span', undefined, 'mesh');
     mesh.append(gauge(item), element('span', `${item.mesh} of ${item.degree_low}–${item.degree_high}`));
     if (item.problem) mesh.append(element('strong', PROBLEMS[item.problem] ?? item.problem, item.problem === 'no_scores' ? 'odd' : 'bad'));
-    return row([opener(short[index], names[index], open)], [mesh], [count(item.subscribers), 'number']);
+    return row([link('topic', short[index], names[index])], [mesh], [count(item.subscribers), 'number']);
   });
 }
 
-function peerRows(items, open) {
+function peerRows(items) {
   const names = items.map(item => text(item.peer)), short = shortenAll(names, PEER_NAME);
   return items.map((item, index) => {
     const kind = element('span', connectionKind(item));
     // A usual score is below accept_px_threshold, which only few peers are to pass.
     const below = item.below.filter(name => name !== 'accept_px');
     if (below.length) kind.append(element('span', `below ${below.join(', ')}`, 'bad below'));
-    return row([opener(short[index], names[index], open)], [kind], [round(item.score), item.score < 0 ? 'number bad' : 'number']);
+    return row([link('peer', short[index], names[index])], [kind], [round(item.score), item.score < 0 ? 'number bad' : 'number']);
   });
 }
 
-export const makeTopics = open => new List('topics', 'topics/status', items => topicRows(items, open));
-export const makePeers = open => new List('peers', 'peers/status', items => peerRows(items, open));
+export const makeTopics = () => new List('topics', 'topics/status', topicRows);
+export const makePeers = () => new List('peers', 'peers/status', peerRows);
 
 // What a topic's state means, in words.
 export function topicState({ mesh, outbound_mesh: outbound, subscribers, degree_low: low, degree_high: high, problem }) {

@@ -1,7 +1,7 @@
 // The live page: asks the node every two seconds, and displays the answers until it is paused or hidden.
 
 import { gossipsub, health, request } from './api.js';
-import { openPeer, openTopic } from './details.js';
+import { setUpDetails } from './details.js';
 import { refreshEvents, refreshRefusals } from './events.js';
 import { draw, isOpen, refreshGraph, setUpGraph } from './graph.js';
 import { makePeers, makeTopics } from './lists.js';
@@ -15,7 +15,7 @@ const SLOW = 5;
 // Typing is over after this time without a key.
 const TYPING = 250;
 
-const topics = makeTopics(openTopic), peers = makePeers(openPeer);
+const topics = makeTopics(), peers = makePeers();
 let paused = false, round = 0, exportsMetrics = true, typing = 0;
 
 async function refresh() {
@@ -73,5 +73,6 @@ byId('search').addEventListener('input', () => {
 byId('only-problems').addEventListener('change', search);
 window.addEventListener('resize', () => drawRates());
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => drawRates());
-setUpGraph(openPeer, () => refreshGraph(topics.items.map(item => text(item.topic))).catch(draw));
+setUpDetails();
+setUpGraph(() => refreshGraph(topics.items.map(item => text(item.topic))).catch(draw));
 refreshLoop();

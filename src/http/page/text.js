@@ -71,14 +71,16 @@ export function element(tag, content, className) {
   return created;
 }
 
-// A button that opens something; `key` identifies it when its list is drawn again.
-export function opener(short, name, open) {
-  const button = element('button', short, 'link');
-  button.type = 'button';
-  button.title = name;
-  button.dataset.key = name;
-  button.addEventListener('click', () => open(name));
-  return button;
+// The part of the page's address that opens a `peer` or a `topic`.
+export const address = (kind, name) => '#' + new URLSearchParams({ [kind]: name });
+
+// A link that opens a `peer` or a `topic`; `key` identifies it when its list is drawn again.
+export function link(kind, short, name) {
+  const created = element('a', short, 'link');
+  created.href = address(kind, name);
+  created.title = name;
+  created.dataset.key = name;
+  return created;
 }
 
 // A table row. A cell is [content, class]; its content is text or a node.

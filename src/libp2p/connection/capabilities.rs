@@ -10,26 +10,11 @@ use ::libp2p::{
 use futures::future;
 
 use crate::libp2p::codec::encode::Kind;
+pub use crate::network::ProtocolVersion;
 
-/// A version of gossipsub, or floodsub.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Version {
-    /// Floodsub, the predecessor of gossipsub: subscriptions and messages, and no control messages.
-    Floodsub,
-    /// Without peer exchange, scores and backoffs.
-    V1_0,
-    /// With them.
-    V1_1,
-    /// With IDONTWANT.
-    V1_2,
-}
-
-impl Version {
-    /// All versions of gossipsub, the latest first, with their form in a protocol id.
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::V1_2, "1.2.0"), (Self::V1_1, "1.1.0"), (Self::V1_0, "1.0.0")];
-}
+/// All versions of gossipsub, the latest first, with their form in a protocol id.
+const GOSSIPSUB_VERSIONS: [(ProtocolVersion, &str); 3] =
+    [(ProtocolVersion::V1_2, "1.2.0"), (ProtocolVersion::V1_1, "1.1.0"), (ProtocolVersion::V1_0, "1.0.0")];
 
 /// The id of a protocol, as it is negotiated, and the version of gossipsub that is spoken over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +22,7 @@ pub struct ProtocolId {
     /// The id, such as `/meshsub/1.2.0`.
     pub protocol: StreamProtocol,
     /// The version: no message is sent over the protocol that this version does not know.
-    pub version: Version,
+    pub version: ProtocolVersion,
 }
 
 impl ProtocolId {
@@ -45,13 +30,13 @@ impl ProtocolId {
     ///
     /// # Errors
     /// The id does not begin with a slash.
-    pub fn new(id: impl Into<String>, version: Version) -> Result<Self, InvalidProtocol> {
+    pub fn new(id: impl Into<String>, version: ProtocolVersion) -> Result<Self, InvalidProtocol> {
         Ok(Self { protocol: StreamProtocol::try_from_owned(id.into())?, version })
     }
 
     /// Floodsub, `/floodsub/1.0.0`.
     pub(in crate::libp2p) const FLOODSUB: Self =
-        Self { protocol: StreamProtocol::new("/floodsub/1.0.0"), version: Version::Floodsub };
+        Self { protocol: StreamProtocol::new("/floodsub/1.0.0"), version: ProtocolVersion::Floodsub };
 
     /// The protocols `PREFIX/1.2.0`, `PREFIX/1.1.0` and `PREFIX/1.0.0`, for a network of your own. The prefix of the
     /// specification is `/meshsub`.
@@ -59,7 +44,7 @@ impl ProtocolId {
     /// # Errors
     /// The prefix does not begin with a slash.
     pub fn with_prefix(prefix: &str) -> Result<Vec<Self>, InvalidProtocol> {
-        Version::ALL
+        GOSSIPSUB_VERSIONS
             .into_iter()
             .map(|(version, text)| Self::new(format!("{prefix}/{text}"), version))
             .collect()
@@ -76,9 +61,9 @@ impl From<StreamProtocol> for ProtocolId {
         let end = protocol.as_ref().rsplit('/').next().unwrap_or_default();
         let mut numbers = end.split('.').map_while(|number| number.parse::<u32>().ok());
         let version = match (numbers.next(), numbers.next()) {
-            (Some(1), Some(1)) => Version::V1_1,
-            found if found >= (Some(1), Some(2)) => Version::V1_2,
-            _ => Version::V1_0,
+            (Some(1), Some(1)) => ProtocolVersion::V1_1,
+            found if found >= (Some(1), Some(2)) => ProtocolVersion::V1_2,
+            _ => ProtocolVersion::V1_0,
         };
         Self { protocol, version }
     }
@@ -132,11 +117,11 @@ impl OutboundUpgrade<Stream> for Protocols {
 
 /// Whether a version knows entries of this kind. `None`: the version is not negotiated yet, and what all versions of gossipsub
 /// know may be queued.
-pub(in crate::libp2p) fn knows(version: Option<Version>, kind: Kind) -> bool {
+pub(in crate::libp2p) fn knows(version: Option<ProtocolVersion>, kind: Kind) -> bool {
     match (version, kind) {
         (_, Kind::Subscription | Kind::Message) => true,
-        (Some(Version::Floodsub), _) => false,
-        (version, Kind::IDontWant) => version >= Some(Version::V1_2),
+        (Some(ProtocolVersion::Floodsub), _) => false,
+        (version, Kind::IDontWant) => version >= Some(ProtocolVersion::V1_2),
         (_, Kind::IHave | Kind::IWant | Kind::Graft | Kind::Prune) => true,
     }
 }
@@ -163,8 +148,8 @@ mod tests {
             assert!(knows(&protocol, Kind::Subscription) && knows(&protocol, Kind::Message), "{protocol}");
         }
         let custom = |version| ProtocolId::new("/purple", version).unwrap();
-        assert!(knows(&custom(Version::V1_2), Kind::IDontWant));
-        assert!(!knows(&custom(Version::V1_1), Kind::IDontWant));
+        assert!(knows(&custom(ProtocolVersion::V1_2), Kind::IDontWant));
+        assert!(!knows(&custom(ProtocolVersion::V1_1), Kind::IDontWant));
     }
 
     #[test]
@@ -174,7 +159,8 @@ mod tests {
         assert_eq!(text, ["/myapp/1.2.0", "/myapp/1.1.0", "/myapp/1.0.0"]);
         assert!(ids.iter().all(|id| ProtocolId::from(id.protocol.clone()) == *id), "{ids:?}");
         assert!(
-            ProtocolId::with_prefix("myapp").is_err() && ProtocolId::new("purple", Version::V1_0).is_err()
+            ProtocolId::with_prefix("myapp").is_err()
+                && ProtocolId::new("purple", ProtocolVersion::V1_0).is_err()
         );
     }
 }

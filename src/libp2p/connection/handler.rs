@@ -19,7 +19,7 @@ use ::libp2p::{
 };
 
 use super::{
-    capabilities::{ProtocolId, Protocols, Version},
+    capabilities::{ProtocolId, ProtocolVersion, Protocols},
     graylist::GraylistCheck,
     inbound_stream::{InboundError, InboundRpc, InboundStream},
     inbound_streams::{InboundStreams, MAX_FLOODSUB_STREAMS, MAX_STREAMS},
@@ -121,7 +121,7 @@ impl Handler {
     fn on_inbound(&mut self, stream: Stream, protocol: ProtocolId) {
         let Some(change) = self.streams.on_inbound() else { return };
         // A peer that speaks floodsub may open one for each RPC, several at a time.
-        let floodsub = protocol.version == Version::Floodsub;
+        let floodsub = protocol.version == ProtocolVersion::Floodsub;
         if std::mem::replace(&mut self.accepted, true) && !floodsub {
             self.events.push_back(HandlerEvent::InboundReopened);
         }

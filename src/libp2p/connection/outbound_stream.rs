@@ -13,7 +13,7 @@ use ::libp2p::Stream;
 use futures::{AsyncRead, AsyncWrite, FutureExt};
 use tokio::time::{Sleep, sleep};
 
-use super::{capabilities::Version, send_queue::SendQueue};
+use super::{capabilities::ProtocolVersion, send_queue::SendQueue};
 use crate::libp2p::{codec::limits::WireLimits, state::TrafficCounters};
 
 /// Frames are collected until at least this many bytes can be written at once.
@@ -40,10 +40,10 @@ pub(super) enum Reader {
 
 impl Reader {
     /// What is known of the peer when a stream of this version is open. `self`: what was known before.
-    pub(super) fn on_negotiated(self, version: Version) -> Self {
+    pub(super) fn on_negotiated(self, version: ProtocolVersion) -> Self {
         match (version, self) {
-            (Version::Floodsub, Self::Lasting) => Self::Unknown,
-            (Version::Floodsub, known) => known,
+            (ProtocolVersion::Floodsub, Self::Lasting) => Self::Unknown,
+            (ProtocolVersion::Floodsub, known) => known,
             _ => Self::Lasting,
         }
     }
@@ -295,11 +295,11 @@ mod tests {
 
     #[test]
     fn a_later_stream_of_gossipsub_is_read_as_long_as_it_is_open() {
-        let floodsub = Reader::Lasting.on_negotiated(Version::Floodsub);
+        let floodsub = Reader::Lasting.on_negotiated(ProtocolVersion::Floodsub);
         assert_eq!(floodsub, Reader::Unknown);
-        assert_eq!(Reader::OneFrame.on_negotiated(Version::Floodsub), Reader::OneFrame);
+        assert_eq!(Reader::OneFrame.on_negotiated(ProtocolVersion::Floodsub), Reader::OneFrame);
         for known in [floodsub, Reader::OneFrame] {
-            assert_eq!(known.on_negotiated(Version::V1_0), Reader::Lasting);
+            assert_eq!(known.on_negotiated(ProtocolVersion::V1_0), Reader::Lasting);
         }
     }
 }

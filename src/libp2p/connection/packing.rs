@@ -2,7 +2,7 @@
 //! handles the fragments of all frames in the order in which they were packed.
 
 use super::{
-    capabilities::Version,
+    capabilities::ProtocolVersion,
     lanes::{Item, Lanes},
 };
 use crate::libp2p::codec::{
@@ -15,7 +15,7 @@ use crate::libp2p::codec::{
 /// the items to `taken`. Returns the size of the fragments in bytes: 0 if nothing is pending.
 pub(in crate::libp2p) fn pack(
     pending: &mut Lanes,
-    version: Option<Version>,
+    version: Option<ProtocolVersion>,
     limits: &WireLimits,
     out: &mut Vec<u8>,
     taken: &mut Vec<Item>,
@@ -26,7 +26,7 @@ pub(in crate::libp2p) fn pack(
     }
     let before = taken.len();
     taken.extend(std::iter::from_fn(|| pending.pop()).take(count));
-    if version.is_some_and(|version| version < Version::V1_1) {
+    if version.is_some_and(|version| version < ProtocolVersion::V1_1) {
         for item in &mut taken[before..] {
             size -= item.fragment.reduce_to_v1_0();
         }
@@ -121,11 +121,11 @@ mod tests {
 
     /// The messages that a peer receives when `sent` is queued at once, and the frames that carry them.
     fn transmit(network: &Libp2pNetwork, sent: &[Message]) -> (Vec<Message>, Vec<Vec<u8>>) {
-        transmit_over(Some(Version::V1_2), network, sent)
+        transmit_over(Some(ProtocolVersion::V1_2), network, sent)
     }
 
     fn transmit_over(
-        version: Option<Version>,
+        version: Option<ProtocolVersion>,
         network: &Libp2pNetwork,
         sent: &[Message],
     ) -> (Vec<Message>, Vec<Vec<u8>>) {
@@ -293,12 +293,12 @@ mod tests {
         let px = (1..4).map(peer).map(|peer| PxPeer { peer, record: Some(vec![7; 100].into()) }).collect();
         let prune = Message::Prune { topic: topic(), px, backoff: Duration::from_secs(7) };
         let all = [Message::Graft { topic: topic() }, prune.clone(), Message::subscribe(topic())];
-        let (received, frames) = transmit_over(Some(Version::V1_0), &network, &all);
+        let (received, frames) = transmit_over(Some(ProtocolVersion::V1_0), &network, &all);
         let [graft, prune] = [[0x1a, 3, 0x0a, 1, b't'], [0x22, 3, 0x0a, 1, b't']];
         assert_eq!(frames[0], [&[0x1a, 10], &graft[..], &prune].concat());
         assert!(matches!(&received[1], Message::Prune { px, .. } if px.is_empty()), "{received:?}");
         assert_eq!(received.len(), all.len());
-        for version in [None, Some(Version::V1_1)] {
+        for version in [None, Some(ProtocolVersion::V1_1)] {
             assert_eq!(transmit_over(version, &network, &all).0, all);
         }
     }

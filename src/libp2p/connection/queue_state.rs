@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{
-    capabilities::Version,
+    capabilities::ProtocolVersion,
     lanes::{Item, Lanes},
     queue_limits::QueueLimits,
 };
@@ -20,7 +20,7 @@ pub(super) struct State {
     /// Items that were taken to be written and are not flushed yet. A stream that breaks may have lost them.
     pub(super) in_flight: Vec<Item>,
     /// The version that is spoken over the outbound stream, as soon as it is negotiated.
-    pub(super) version: Option<Version>,
+    pub(super) version: Option<ProtocolVersion>,
     /// The peer does not read. The queue takes only control until the items in flight are flushed.
     pub(super) slow: bool,
     /// There was no room for control. The queue takes nothing more.

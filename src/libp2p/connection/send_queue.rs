@@ -10,7 +10,7 @@ use std::{
 use futures::task::AtomicWaker;
 
 use super::{
-    capabilities::{Version, knows},
+    capabilities::{ProtocolVersion, knows},
     delivery_report::{DeliveryReport, MissedReports},
     inbound_stream::InboundRpc,
     lanes::{Item, LaneCounts},
@@ -55,7 +55,7 @@ impl SendQueue {
     }
 
     /// Called when the protocol of the outbound stream is negotiated.
-    pub(in crate::libp2p) fn set_version(&self, version: Version) {
+    pub(in crate::libp2p) fn set_version(&self, version: ProtocolVersion) {
         self.state().version = Some(version);
     }
 
@@ -295,11 +295,11 @@ mod tests {
         let idontwant = || queue.push(item(Kind::IDontWant, Lane::Gossip, 0));
         let unsupported = |lane| Push { unsupported: counts(lane, 1), ..QUEUED };
         assert_eq!(idontwant(), unsupported(Lane::Gossip));
-        queue.set_version(Version::V1_1);
+        queue.set_version(ProtocolVersion::V1_1);
         assert_eq!(idontwant(), unsupported(Lane::Gossip));
-        queue.set_version(Version::V1_2);
+        queue.set_version(ProtocolVersion::V1_2);
         assert_eq!(idontwant(), QUEUED);
-        queue.set_version(Version::Floodsub);
+        queue.set_version(ProtocolVersion::Floodsub);
         assert_eq!(queue.push(item(Kind::Graft, Lane::Control, 0)), unsupported(Lane::Control));
         assert_eq!(queue.push(item(Kind::Subscription, Lane::Control, 0)), QUEUED);
         assert_eq!(queue.take_all().len(), 2);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     libp2p::{
         codec::limits::WireLimits,
-        connection::capabilities::{ProtocolId, Version},
+        connection::capabilities::{ProtocolId, ProtocolVersion},
         ids::TopicName,
         signature::validation::ValidationMode,
         swarm::config::BehaviourConfig,
@@ -265,7 +265,7 @@ impl ConfigBuilder {
     }
 
     /// A single protocol with this id, over which this version is spoken.
-    pub fn protocol_id(&mut self, id: impl Into<String>, version: Version) -> &mut Self {
+    pub fn protocol_id(&mut self, id: impl Into<String>, version: ProtocolVersion) -> &mut Self {
         match ProtocolId::new(id, version) {
             Ok(id) => self.config.transport.protocols = vec![id],
             Err(_) => self.invalid_protocol = true,

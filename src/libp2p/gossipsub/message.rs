@@ -7,7 +7,7 @@ pub use crate::libp2p::transform::Message;
 use super::{error::PublishError, topic::TopicHash};
 use crate::{
     libp2p::{
-        connection::capabilities::Version,
+        connection::capabilities::ProtocolVersion,
         ids::MessageId,
         swarm::event::{Event as TransportEvent, Slowness},
     },
@@ -51,12 +51,12 @@ pub enum PeerKind {
 }
 
 impl PeerKind {
-    pub(super) fn of_version(version: Version) -> Self {
+    pub(super) fn of_version(version: ProtocolVersion) -> Self {
         match version {
-            Version::Floodsub => Self::Floodsub,
-            Version::V1_0 => Self::Gossipsub,
-            Version::V1_1 => Self::Gossipsubv1_1,
-            Version::V1_2 => Self::Gossipsubv1_2,
+            ProtocolVersion::Floodsub => Self::Floodsub,
+            ProtocolVersion::V1_0 => Self::Gossipsub,
+            ProtocolVersion::V1_1 => Self::Gossipsubv1_1,
+            ProtocolVersion::V1_2 => Self::Gossipsubv1_2,
         }
     }
 }

@@ -96,7 +96,7 @@ pub use self::{
     topic::{Hasher, IdentTopic, IdentityHash, Sha256Hash, Sha256Topic, Topic, TopicHash},
 };
 pub use crate::libp2p::{
-    connection::capabilities::{ProtocolId, Version},
+    connection::capabilities::{ProtocolId, ProtocolVersion as Version},
     ids::MessageId,
     network::SubscriptionFilter,
     signature::{authenticity::MessageAuthenticity, validation::ValidationMode},

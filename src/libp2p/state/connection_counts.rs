@@ -1,4 +1,4 @@
-//! Counts connections by transport and direction, dials by their end, and connections that failed by cause.
+//! Counts connections by transport and direction, and by the version of gossipsub that they carry; dials by their end, and connections that failed by cause.
 
 use std::{error::Error, io};
 
@@ -9,12 +9,16 @@ use ::libp2p::{
 };
 use enum_map::EnumMap;
 
-use crate::network::{ConnectionFailure, DialOutcome, Direction, TransportKind};
+use crate::network::{ConnectionFailure, DialOutcome, Direction, ProtocolVersion, TransportKind};
+
+/// The number of connections that carry each version.
+pub(in crate::libp2p) type Versions = EnumMap<ProtocolVersion, usize>;
 
 /// The counters of all connections. They change a few times for each connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::libp2p) struct ConnectionCounts {
     pub(super) open: EnumMap<TransportKind, EnumMap<Direction, usize>>,
+    pub(super) carrying: Versions,
     pub(super) dials: EnumMap<DialOutcome, u64>,
     pub(super) failed: EnumMap<Direction, EnumMap<ConnectionFailure, u64>>,
 }
@@ -30,6 +34,13 @@ impl ConnectionCounts {
     pub(in crate::libp2p) fn on_closed(&mut self, endpoint: &ConnectedPoint) {
         let open = self.open(endpoint);
         *open = open.saturating_sub(1);
+    }
+
+    /// The connections of one peer carry other versions than before.
+    pub(in crate::libp2p) fn on_versions_changed(&mut self, before: &Versions, after: &Versions) {
+        for (version, carrying) in &mut self.carrying {
+            *carrying = (*carrying + after[version]).saturating_sub(before[version]);
+        }
     }
 
     fn open(&mut self, endpoint: &ConnectedPoint) -> &mut usize {

@@ -154,9 +154,10 @@ impl TransportState {
     /// The counters of all that connections did.
     pub(super) fn stats(&self) -> TransportStats {
         let PxCounts { records: peer_records, dials: px_dials } = *self.px_counts();
-        let ConnectionCounts { open, dials, failed } = *self.connections();
+        let ConnectionCounts { open, carrying, dials, failed } = *self.connections();
         TransportStats {
             open,
+            carrying,
             dials,
             failed,
             refused: self.refusals.totals(),

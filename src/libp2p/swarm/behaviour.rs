@@ -128,10 +128,11 @@ impl Behaviour {
         self.add_event(Event::Inputs(Inputs::new(peer, [input], None)));
     }
 
-    /// Changes one connection of a peer. If the peer stays connected, the engine learns its addresses when they change.
-    fn change(&mut self, peer: PeerId, change: impl FnOnce(&mut Connections) -> Change) {
-        let before = self.connections.addresses(&peer);
+    /// Changes the connections of a peer. If the peer stays connected, the engine learns its addresses when they change.
+    pub(super) fn change(&mut self, peer: PeerId, change: impl FnOnce(&mut Connections) -> Change) {
+        let (before, versions) = (self.connections.addresses(&peer), self.connections.versions(&peer));
         let change = change(&mut self.connections);
+        self.state.connections().on_versions_changed(&versions, &self.connections.versions(&peer));
         // The addresses that the engine knows after the change.
         let known = match change {
             Change::None | Change::Requeued(_) | Change::Moved(_) => Some(before),

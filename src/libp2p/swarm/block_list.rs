@@ -91,8 +91,7 @@ impl Behaviour {
     pub fn block(&mut self, peer: PeerId, duration: Duration) {
         self.blocked.insert(peer, duration, Instant::now());
         // The peer may not read, so that closing takes long.
-        let change = self.connections.drop_peer(&peer);
-        self.on_change(peer, change);
+        self.change(peer, |connections| connections.drop_peer(&peer));
         self.close(peer, CloseConnection::All);
         self.waker.take().into_iter().for_each(Waker::wake);
     }

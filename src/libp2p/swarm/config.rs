@@ -6,7 +6,7 @@ use ::libp2p::{PeerId, StreamProtocol, swarm::InvalidProtocol};
 
 use crate::libp2p::{
     connection::{
-        capabilities::{ProtocolId, Version},
+        capabilities::{ProtocolId, ProtocolVersion},
         queue_limits::QueueLimits,
     },
     memory,
@@ -99,7 +99,11 @@ impl BehaviourConfig {
     ///
     /// # Errors
     /// The id does not begin with a slash.
-    pub fn protocol_id(self, id: impl Into<String>, version: Version) -> Result<Self, InvalidProtocol> {
+    pub fn protocol_id(
+        self,
+        id: impl Into<String>,
+        version: ProtocolVersion,
+    ) -> Result<Self, InvalidProtocol> {
         Ok(Self { protocols: vec![ProtocolId::new(id, version)?], ..self })
     }
 

@@ -12,12 +12,13 @@ use ::libp2p::{PeerId, swarm::ConnectionId};
 
 use crate::{
     libp2p::connection::{
-        capabilities::{ProtocolId, Version, knows},
+        capabilities::{ProtocolId, ProtocolVersion, knows},
         inbound_stream::InboundRpc,
         lanes::{Item, LaneCounts},
         push::Push,
         send_queue::{SendQueue, drop_all},
     },
+    libp2p::state::connection_counts::Versions,
     protocol::Lane,
     worker::DropReason,
 };
@@ -42,7 +43,7 @@ struct Connection {
 
 impl Connection {
     fn is_floodsub(&self) -> bool {
-        self.protocol.as_ref().is_some_and(|protocol| protocol.version == Version::Floodsub)
+        self.protocol.as_ref().is_some_and(|protocol| protocol.version == ProtocolVersion::Floodsub)
     }
 }
 
@@ -237,6 +238,14 @@ impl Connections {
         addresses
     }
 
+    /// How many connections of a peer carry each version of gossipsub.
+    pub(super) fn versions(&self, peer: &PeerId) -> Versions {
+        let mut versions = Versions::default();
+        let carrying = self.0.get(peer).into_iter().flatten().filter(|it| it.queue.is_some());
+        carrying.filter_map(|it| it.protocol.as_ref()).for_each(|protocol| versions[protocol.version] += 1);
+        versions
+    }
+
     /// The peers that have a connection, whether it carries gossipsub or not.
     pub(super) fn peers(&self) -> impl Iterator<Item = &PeerId> {
         self.0.keys()
@@ -275,7 +284,7 @@ impl Connections {
 
 /// Queues items of another connection. `floodsub`: the queue is that of a connection with floodsub, which may not know it yet.
 fn push_all(queue: &SendQueue, floodsub: bool, mut items: Vec<Item>) -> Push {
-    let unknown = |item: &mut Item| floodsub && !knows(Some(Version::Floodsub), item.fragment.kind);
+    let unknown = |item: &mut Item| floodsub && !knows(Some(ProtocolVersion::Floodsub), item.fragment.kind);
     let unsupported = items.extract_if(.., unknown).collect();
     let unsupported = drop_all(unsupported, DropReason::Unsupported);
     let mut total = Push { unsupported, ..Push::default() };
@@ -299,7 +308,7 @@ mod tests {
     };
 
     const V1_2: ProtocolId =
-        ProtocolId { protocol: StreamProtocol::new("/meshsub/1.2.0"), version: Version::V1_2 };
+        ProtocolId { protocol: StreamProtocol::new("/meshsub/1.2.0"), version: ProtocolVersion::V1_2 };
     const CONNECTED: Change = Change::Connected(GOSSIPSUB);
     const GOSSIPSUB: Written = Written { dialled: true, remote_address: None, floodsub: false };
     const FLOODSUB: Written = Written { floodsub: true, ..GOSSIPSUB };
@@ -399,10 +408,10 @@ mod tests {
     #[test]
     fn an_idontwant_that_the_newer_connection_does_not_know_is_counted() {
         let (mut connections, peer, [one, two], [first, second]) = two();
-        first.set_version(Version::V1_2);
+        first.set_version(ProtocolVersion::V1_2);
         connections.gossipsub_established(&peer, one, V1_2, first);
         connections.send(&peer, item(Kind::IDontWant, Lane::Control, 1));
-        second.set_version(Version::V1_1);
+        second.set_version(ProtocolVersion::V1_1);
         let change = connections.gossipsub_established(&peer, two, V1_2, second);
         let mut unsupported = LaneCounts::NONE;
         unsupported.add(Lane::Control, 1);
@@ -412,7 +421,7 @@ mod tests {
     #[test]
     fn the_protocol_of_a_peer_is_that_of_the_connection_that_is_written() {
         let (mut connections, peer, ids, queues) = two();
-        let v1_0 = ProtocolId::new("/meshsub/1.0.0", Version::V1_0).unwrap();
+        let v1_0 = ProtocolId::new("/meshsub/1.0.0", ProtocolVersion::V1_0).unwrap();
         for ((id, queue), protocol) in ids.iter().zip(queues).zip([v1_0.clone(), ProtocolId::FLOODSUB]) {
             connections.gossipsub_established(&peer, *id, protocol.clone(), queue);
             assert_eq!(connections.protocol(&peer), Some(&protocol));

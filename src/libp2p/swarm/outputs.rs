@@ -140,8 +140,7 @@ impl Behaviour {
     pub(super) fn on_slow_peer(&mut self, peer: PeerId, slowness: Slowness) {
         self.add_event(Event::SlowPeer { peer, slowness });
         if slowness != Slowness::WriteTimeout || self.config.slow_peer == SlowPeerAction::Disconnect {
-            let change = self.connections.drop_peer(&peer);
-            self.on_change(peer, change);
+            self.change(peer, |connections| connections.drop_peer(&peer));
             self.close(peer, CloseConnection::All);
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use actix_gossipsub::libp2p::{
-    ProtocolId, Version,
+    ProtocolId, ProtocolVersion,
     gossipsub::{ConfigBuilder, Event, PeerKind},
 };
 use libp2p::{
@@ -17,21 +17,21 @@ use super::{ComposedEvent, HEARTBEAT, Ours, Theirs, config, ours_with, swarms::N
 type Floodsub = Node<floodsub::Behaviour>;
 
 /// A node of ours that offers these versions of gossipsub, and floodsub.
-async fn ours(versions: &[(Version, &str)]) -> Ours {
+async fn ours(versions: &[(ProtocolVersion, &str)]) -> Ours {
     ours_with(&limited(versions)).await
 }
 
-fn limited(versions: &[(Version, &str)]) -> ConfigBuilder {
-    let id = |(version, id): &(Version, &str)| ProtocolId::new(*id, *version).unwrap();
+fn limited(versions: &[(ProtocolVersion, &str)]) -> ConfigBuilder {
+    let id = |(version, id): &(ProtocolVersion, &str)| ProtocolId::new(*id, *version).unwrap();
     let protocols = versions.iter().map(id).collect();
     let mut config = config();
     config.support_floodsub().transport(|transport| transport.protocols = protocols);
     config
 }
 
-const V1_0: (Version, &str) = (Version::V1_0, "/meshsub/1.0.0");
-const V1_1: (Version, &str) = (Version::V1_1, "/meshsub/1.1.0");
-const V1_2: (Version, &str) = (Version::V1_2, "/meshsub/1.2.0");
+const V1_0: (ProtocolVersion, &str) = (ProtocolVersion::V1_0, "/meshsub/1.0.0");
+const V1_1: (ProtocolVersion, &str) = (ProtocolVersion::V1_1, "/meshsub/1.1.0");
+const V1_2: (ProtocolVersion, &str) = (ProtocolVersion::V1_2, "/meshsub/1.2.0");
 
 /// A node of the official floodsub that is subscribed to the topic. It connects to one node, and sends nothing back to it.
 async fn floodsub_at(node: &Ours) -> Floodsub {

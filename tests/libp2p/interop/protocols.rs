@@ -1,6 +1,6 @@
 //! Networks with protocol ids of their own.
 
-use actix_gossipsub::libp2p::{BehaviourConfig, Version};
+use actix_gossipsub::libp2p::{BehaviourConfig, ProtocolVersion};
 use libp2p::gossipsub::{self, ConfigBuilder};
 
 use super::{
@@ -43,7 +43,7 @@ async fn a_prefix_of_our_own_is_negotiated_with_the_latest_version_of_both() {
 
 #[actix_rt::test]
 async fn an_id_of_our_own_has_the_version_that_is_configured() {
-    let ours = BehaviourConfig::default().protocol_id("/purple", Version::V1_1).unwrap();
+    let ours = BehaviourConfig::default().protocol_id("/purple", ProtocolVersion::V1_1).unwrap();
     let theirs = |config: &mut ConfigBuilder| {
         config.protocol_id("/purple", gossipsub::Version::V1_1);
     };

@@ -3,9 +3,14 @@
 use std::{future::Future, time::Duration};
 
 use actix_gossipsub::libp2p::BehaviourConfig;
-use actix_gossipsub::{ConnectionFailure, DialOutcome, Direction, Network, TransportKind};
+use actix_gossipsub::{ConnectionFailure, DialOutcome, Direction, Network, ProtocolVersion, TransportKind};
 use futures::StreamExt;
-use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::SwarmEvent, swarm::dial_opts::DialOpts};
+use libp2p::{
+    Multiaddr, PeerId,
+    multiaddr::Protocol,
+    swarm::SwarmEvent,
+    swarm::dial_opts::{DialOpts, PeerCondition},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -41,6 +46,34 @@ async fn connections_are_counted_by_transport_and_direction_until_they_close() {
     alice.disconnect_peer_id(*bob.local_peer_id()).unwrap();
     let open = || tcp(&at_bob, Direction::Inbound) + tcp(&at_alice, Direction::Outbound);
     run_until(&mut alice, &mut bob, || open() == 0).await;
+}
+
+/// The connections of each version that a network counts.
+fn by_version(network: &Net) -> Vec<(ProtocolVersion, usize)> {
+    use ProtocolVersion::*;
+
+    let stats = network.transport_stats();
+    let counts = [Floodsub, V1_0, V1_1, V1_2].map(|version| (version, stats.connections_with(version)));
+    counts.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+#[tokio::test]
+async fn connections_are_counted_by_the_version_that_they_carry() {
+    let old = BehaviourConfig::default().protocol_id("/meshsub/1.1.0", ProtocolVersion::V1_1).unwrap();
+    let ((mut alice, at_alice), (mut bob, at_bob)) = (ours(BehaviourConfig::default()), ours(old));
+    let address = listen(&mut bob).await;
+    for connections in 1..=2 {
+        let dial = DialOpts::peer_id(*bob.local_peer_id()).condition(PeerCondition::Always);
+        alice.dial(dial.addresses(vec![address.clone()]).build()).unwrap();
+        let carried = || [by_version(&at_alice), by_version(&at_bob)];
+        let expected = || vec![(ProtocolVersion::V1_1, connections)];
+        run_until(&mut alice, &mut bob, || carried() == [expected(), expected()]).await;
+    }
+    // A blocked peer counts no longer, although its connections are still open.
+    alice.behaviour_mut().gossipsub.block(*bob.local_peer_id(), Duration::MAX);
+    assert_eq!(by_version(&at_alice), []);
+    run_until(&mut alice, &mut bob, || by_version(&at_bob).is_empty()).await;
+    assert_eq!(by_version(&at_alice), []);
 }
 
 /// Dials a listener that answers so, and returns the cause that is counted.

@@ -19,7 +19,7 @@ use super::{
 
 /// The metrics that stay zero in this test: they need a timer, a transport, a slow reader of the HTTP stream, or an observation
 /// of a busy engine.
-const ZERO_HERE: [&str; 18] = [
+const ZERO_HERE: [&str; 19] = [
     "gossipsub_http_stream_dropped_total",
     "gossipsub_heartbeats_skipped_total",
     "gossipsub_rpc_received_bytes_total",
@@ -28,6 +28,7 @@ const ZERO_HERE: [&str; 18] = [
     "gossipsub_rpc_graylisted_total",
     "gossipsub_connections_refused_total",
     "gossipsub_transport_connections",
+    "gossipsub_connections_by_protocol",
     "gossipsub_dials_total",
     "gossipsub_connections_failed_total",
     "gossipsub_peer_records_total",

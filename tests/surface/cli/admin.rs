@@ -92,9 +92,12 @@ fn messages_are_published_and_streamed_over_http_with_the_token_of_a_new_file() 
     assert_eq!(post(&publisher_url, messages, "wrong", b"x").status, 401);
     assert!(get(&url, "/admin/p2p/peers/direct", None).0.contains("401"));
     publisher.terminate();
-    // The stream ends with the node.
+    // The stream ends with the node, and its last event is so named.
     receiver.terminate();
-    assert_eq!(lines.last().as_deref(), Some(""));
+    let rest: Vec<_> = lines.collect();
+    let last = rest.iter().rfind(|line| line.starts_with("event: "));
+    assert_eq!(last.map(String::as_str), Some("event: end"), "{rest:?}");
+    assert_eq!(rest.last().map(String::as_str), Some(""));
 }
 
 #[test]

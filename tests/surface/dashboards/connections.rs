@@ -15,6 +15,15 @@ pub const CONNECTIONS: Row = Row {
             )],
         ),
         Panel::new(
+            "Connections by version",
+            "short",
+            "Open connections that carry gossipsub, by its version, or floodsub",
+            &[(
+                r#"gossipsub_connections_by_protocol{instance="$node"} > 0 or sum(gossipsub_connections_by_protocol{instance="$node"})"#,
+                "{{protocol}}",
+            )],
+        ),
+        Panel::new(
             "Dials by outcome",
             "cps",
             "Dials of peers and addresses per second, by how they ended",

@@ -293,6 +293,27 @@ fn messages_and_events_are_streamed_until_the_engine_ends() {
 }
 
 #[test]
+fn the_streams_end_before_the_engine_when_the_application_ends_them() {
+    run(async {
+        let (worker, messages, _) = start(&["a"]);
+        let server = admin(&worker, &messages);
+        let mut all = Events::open(&server, "?events=false").await;
+        let mut nothing = Events::open(&server, "?messages=false&events=false").await;
+        messages.deliver(&PlainNetwork::message("a", 1, "last"));
+        messages.end().await;
+        assert_eq!(all.next().await.1["data"], "last");
+        for stream in [&mut all, &mut nothing] {
+            assert_eq!(stream.next().await.0, "end");
+        }
+        let refused = server.get("/admin/p2p/gossipsub/stream").await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["error"]), (503, &json!("stopped")));
+        messages.end().await;
+        assert!(!worker.is_ended());
+        server.end().await;
+    });
+}
+
+#[test]
 fn what_a_slow_reader_misses_is_reported_in_place_and_counted() {
     run(async {
         let (worker, messages, render) = start(&["a"]);

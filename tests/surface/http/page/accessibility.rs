@@ -75,7 +75,7 @@ fn axe_finds_no_violation() {
             browser.click("pause").await;
             assert_eq!(violations(&browser, &axe).await, Vec::<Value>::new(), "{place}, all open and paused");
             for (list, dialog) in [("peers", "peer"), ("topics", "topic")] {
-                browser.run(&format!("document.querySelector('#{list} button').click()")).await;
+                browser.run(&format!("document.querySelector('#{list} a').click()")).await;
                 browser.until(&format!("return document.getElementById('{dialog}').open")).await;
                 assert_eq!(violations(&browser, &axe).await, Vec::<Value>::new(), "{place}, a {dialog}");
                 browser.run(&format!("document.getElementById('{dialog}').close()")).await;

@@ -107,11 +107,13 @@ fn nothing_overlaps_from_360_pixels_on() {
             browser.open_graph().await;
             assert_eq!(browser.run(WRONG).await, json!([]), "{width} pixels, all open");
             browser.picture(&format!("open-{scheme}-{width}")).await;
-            browser.run("document.querySelector('#peers button').click()").await;
+            browser.run("document.querySelector('#peers a').click()").await;
             browser.until("return document.getElementById('peer').open").await;
             assert_eq!(browser.run(WRONG).await, json!([]), "{width} pixels, a peer");
             browser.picture(&format!("peer-{scheme}-{width}")).await;
-            browser.run("document.getElementById('peer').close(); document.querySelector('#topics button').click()").await;
+            browser
+                .run("document.getElementById('peer').close(); document.querySelector('#topics a').click()")
+                .await;
             browser.until("return document.getElementById('topic').open").await;
             assert_eq!(browser.run(WRONG).await, json!([]), "{width} pixels, a topic");
         }

@@ -126,12 +126,12 @@ fn the_keyboard_opens_a_peer() {
         // The list is drawn again meanwhile, and the focus stays.
         publish(&workers[1], "blocks", 98);
         quiet(&workers).await;
-        let drawn_again = "document.querySelector('#peers button').dataset.old ??= 'x'; return true";
+        let drawn_again = "document.querySelector('#peers a').dataset.old ??= 'x'; return true";
         browser.run(drawn_again).await;
         workers[0].app_input(actix_gossipsub::AppInput::SetApplicationScore { peer: 3, score: 9.0 }).unwrap();
         workers[0].settle().await;
         workers[0].tick().await;
-        browser.until("return document.querySelector('#peers button').dataset.old === undefined").await;
+        browser.until("return document.querySelector('#peers a').dataset.old === undefined").await;
         assert_eq!(browser.run("return document.activeElement.dataset.key").await, "77");
         browser.press(Key::Enter).await;
         browser.until("return document.getElementById('peer').open").await;
@@ -161,7 +161,7 @@ fn the_keyboard_opens_a_peer() {
         );
         browser.press(Key::Escape).await;
         browser.until("return !document.getElementById('peer').open").await;
-        browser.run("document.querySelector('#peers button[data-key=\"40\"]').click()").await;
+        browser.run("document.querySelector('#peers a[data-key=\"40\"]').click()").await;
         browser
             .until(
                 "return document.getElementById('peer-refused').textContent.includes('connections for ever')",
@@ -169,14 +169,95 @@ fn the_keyboard_opens_a_peer() {
             .await;
         browser.press(Key::Escape).await;
         // A topic leads to the peers of its mesh.
-        browser.run("document.querySelector('#topics button[data-key=blocks]').click()").await;
+        browser.run("document.querySelector('#topics a[data-key=blocks]').click()").await;
         browser.until("return document.getElementById('topic').open").await;
         assert!(browser.text("topic-state").await.contains("peers that it is to have (D_low to D_high)"));
         let mesh = server.json("/p2p/gossipsub/mesh?topic=blocks").await;
-        let peers = browser.run("return [...document.querySelectorAll('#topic-peers button')].map(one => Number(one.dataset.key))").await;
+        let peers = browser
+            .run(
+                "return [...document.querySelectorAll('#topic-peers a')].map(one => Number(one.dataset.key))",
+            )
+            .await;
         assert_eq!(peers, mesh[0]["peers"]);
         browser.press(Key::Escape).await;
         assert_eq!(browser.errors().await, Vec::<String>::new());
+        server.end().await;
+        browser.end().await;
+    });
+}
+
+#[test]
+fn the_address_of_the_page_names_the_open_peer_or_topic() {
+    run(async {
+        let Some(browser) = Browser::start().await else { return };
+        let workers = workers_on_eight_topics().await;
+        let server = Server::of(&workers[0]);
+        browser.open(&server).await;
+        let is_open =
+            |kind: &str, open: bool| format!("return document.getElementById('{kind}').open === {open}");
+        // A link opens it, and the address can be copied.
+        browser.run("document.querySelector('#topics a[data-key=\"slot 0\"]').click()").await;
+        browser.until(&is_open("topic", true)).await;
+        assert_eq!(browser.run("return location.hash").await, "#topic=slot+0");
+        browser.run("document.querySelector('#topic-peers a').click()").await;
+        browser.until(&is_open("peer", true)).await;
+        let peer = browser.text("peer-id").await;
+        assert_eq!(browser.run("return location.hash").await, json!(format!("#peer={peer}")));
+        // Back leads to the topic that it was opened from; a closed dialog leaves the address to the one below it.
+        browser.run("history.back()").await;
+        browser.until(&is_open("peer", false)).await;
+        assert_eq!(browser.run("return location.hash").await, "#topic=slot+0");
+        // Clicked as by a user: of dialogs that a script opens, a browser closes all at one Escape.
+        browser.client.find(Locator::Css("#topic-peers a")).await.unwrap().click().await.unwrap();
+        browser.until(&is_open("peer", true)).await;
+        browser.press(Key::Escape).await;
+        browser
+            .until("return location.hash === '#topic=slot+0' && document.getElementById('topic').open")
+            .await;
+        browser.press(Key::Escape).await;
+        browser.until("return location.hash === '' && !document.getElementById('topic').open").await;
+        assert_eq!(browser.errors().await, Vec::<String>::new());
+        // A loaded address opens what it names, known or not: the node answers 404 for a topic that it has not.
+        for (address, kind, id, name) in
+            [("#peer=77", "peer", "peer-id", "77"), ("#topic=a%3Cb%26c", "topic", "topic-name", "a<b&c")]
+        {
+            browser.client.goto(&format!("http://{}/{address}", server.address)).await.unwrap();
+            browser.client.refresh().await.unwrap();
+            browser.until(&is_open(kind, true)).await;
+            assert_eq!(browser.text(id).await, name);
+        }
+        server.end().await;
+        browser.end().await;
+    });
+}
+
+#[test]
+fn decisions_of_a_peer_are_filtered_by_their_text() {
+    run(async {
+        let Some(browser) = Browser::start().await else { return };
+        let workers = workers_on_eight_topics().await;
+        let server = Server::of(&workers[0]);
+        browser.open(&server).await;
+        browser.run("location.hash = '#peer=77'").await;
+        browser.until("return document.getElementById('peer').open").await;
+        let listed = "return [...document.querySelectorAll('#peer-decisions li')].filter(line => !line.hidden).map(line => line.innerText)";
+        let all: Vec<String> = serde_json::from_value(browser.run(listed).await).unwrap();
+        browser
+            .client
+            .find(Locator::Id("decisions-filter"))
+            .await
+            .unwrap()
+            .send_keys("graft SLOT")
+            .await
+            .unwrap();
+        assert_eq!(browser.run(listed).await, json!([]), "the text is searched for as it is");
+        let filter = browser.client.find(Locator::Id("decisions-filter")).await.unwrap();
+        filter.clear().await.unwrap();
+        filter.send_keys("reject_GRAFT").await.unwrap();
+        let some: Vec<String> = serde_json::from_value(browser.run(listed).await).unwrap();
+        let expected: Vec<_> = all.iter().filter(|line| line.contains("REJECT_GRAFT")).cloned().collect();
+        assert!(!expected.is_empty() && expected.len() < all.len(), "{all:?}");
+        assert_eq!(some, expected);
         server.end().await;
         browser.end().await;
     });
@@ -258,12 +339,12 @@ fn identifiers_are_never_markup() {
         });
         browser.client.goto(&format!("http://{}/x", server.address)).await.unwrap();
         browser.until("return document.querySelectorAll('#topics tr').length === 4").await;
-        browser.run("document.querySelector('#peers button').click()").await;
+        browser.run("document.querySelector('#peers a').click()").await;
         browser.until("return document.querySelectorAll('#peer-decisions li').length > 0 && document.querySelectorAll('#events li').length > 0").await;
         for topic in hostile {
             let quoted = serde_json::to_string(topic).unwrap();
             let listed = format!(
-                "return [...document.querySelectorAll('#topics button')].some(one => one.title === {quoted}) \
+                "return [...document.querySelectorAll('#topics a')].some(one => one.title === {quoted}) \
                 && document.querySelector('#peer-decisions').textContent.includes({quoted})"
             );
             assert_eq!(browser.run(&listed).await, json!(true), "{topic}");
