@@ -116,8 +116,8 @@ impl<N: Displayable> Stream for EventStream<N> {
                 next = if events { stream.poll_event(cx) } else { stream.poll_message(cx) };
             }
         }
-        let ends = stream.messages.is_over() || stream.ended.as_mut().poll(cx).is_ready();
-        if next.is_pending() && ends {
+        // Not polled again once it is ready: then the stream is over.
+        if next.is_pending() && (stream.messages.is_over() || stream.ended.as_mut().poll(cx).is_ready()) {
             stream.is_over = true;
             next = Poll::Ready(Bytes::from_static(b"event: end\ndata: {}\n\n"));
         }
