@@ -25,7 +25,7 @@ const BASELINE: &str = "baseline";
 const DEFENCES_TOLERANCE: f64 = 0.08;
 
 /// Names and cells of the record.
-fn cells() -> [(&'static str, Cell); 9] {
+fn cells() -> [(&'static str, Cell); 10] {
     let messages = |engine, topics, peers| Cell::new(Workload::W, engine, topics, peers);
     let with = |enabled, engine| Cell { enabled, ..messages(engine, 10, 50) };
     [
@@ -34,6 +34,7 @@ fn cells() -> [(&'static str, Cell); 9] {
         ("node_1000_topics", messages(Engine::Node, 1000, 50)),
         ("node_200_peers", messages(Engine::Node, 10, 200)),
         ("engine_10_topics", messages(Engine::Engine1, 10, 50)),
+        ("engine_200_peers", messages(Engine::Engine1, 10, 200)),
         ("node_defences", with(Enabled::Defences, Engine::Node)),
         ("engine_defences", with(Enabled::Defences, Engine::Engine1)),
         ("engine_default", with(Enabled::Default, Engine::Engine1)),

@@ -139,15 +139,28 @@ impl Server {
         Self::at(([127, 0, 0, 1], 0).into(), worker)
     }
 
+    /// A server with these metrics.
+    pub fn exporting(worker: &Engine, metrics: impl Fn() -> String + Clone + Send + Sync + 'static) -> Self {
+        Self::of_engine(([127, 0, 0, 1], 0).into(), worker, metrics)
+    }
+
     /// A server on this address, which is free.
     pub fn at(address: SocketAddr, worker: &Engine) -> Self {
+        Self::of_engine(address, worker, || "# nothing\n".to_owned())
+    }
+
+    fn of_engine(
+        address: SocketAddr,
+        worker: &Engine,
+        metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
+    ) -> Self {
         let worker = worker.clone();
         let identity = || {
             let addresses = vec!["/ip4/192.0.2.1/tcp/4001/p2p/1".to_owned()];
             http::responses::Identity { peer_id: Some("1".to_owned()), addresses }
         };
         Self::serving_at(address, move || {
-            let scope = http::scope(worker.clone(), || "# nothing\n".to_owned());
+            let scope = http::scope(worker.clone(), metrics.clone());
             http::describe_peers(http::describe_node(scope, identity), |peer| Box::pin(details(peer)))
         })
     }

@@ -1,9 +1,10 @@
 //! What the page costs with 32,000 topics and 200 peers: the CPU time of the browser and of the process that serves it. Only a
 //! measurement, since the time depends on the machine.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use actix_gossipsub::P2pInput;
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::http::{
     browser::Browser,
@@ -46,7 +47,10 @@ fn what_the_page_costs() {
         let Some(browser) = Browser::start().await else { return };
         let names: Vec<_> = (0..32_000).map(|n| format!("topic {n:05}")).collect();
         let topics: Vec<_> = names.iter().map(String::as_str).collect();
-        let worker = start_alone(manual(limits(|config| config.max_topics_per_peer = 32_000)), &topics);
+        let recorder = actix_gossipsub::metrics::with_buckets(PrometheusBuilder::new()).build_recorder();
+        let exporter = recorder.handle();
+        let builder = manual(limits(|config| config.max_topics_per_peer = 32_000));
+        let worker = start_alone(builder.recorder(Arc::new(recorder)), &topics);
         for peer in 0..200_u64 {
             worker.p2p_input(P2pInput::connected(peer)).unwrap();
             for topic in topics.iter().skip(peer as usize).step_by(40) {
@@ -58,7 +62,7 @@ fn what_the_page_costs() {
             worker.settle().await;
         }
         worker.tick().await;
-        let server = Server::of(&worker);
+        let server = Server::exporting(&worker, move || exporter.render());
         let own = || cpu("self").expect("this process");
         let of_browser = || below(browser.process()).iter().filter_map(|process| cpu(process)).sum::<f64>();
         tokio::time::sleep(Duration::from_secs(5)).await;
