@@ -50,7 +50,7 @@
 //!
 //! A topic handles at most 256 items before other tasks of its arbiter run. After 4,096 items of one batch the mailbox
 //! is drained again, so that a flood on one topic does not delay the others. Topics write their results into one
-//! outbox, one after the other; [outputs, then events](arbiter::outgoing) are sent when the turn ends.
+//! outbox, one after the other; [outputs, then events](mesh::run::Outgoing) are sent when the turn ends.
 //!
 //! # Order
 //!

@@ -12,8 +12,8 @@ use enum_map::EnumMap;
 
 use super::{
     messages::{TopicItem, TopicQuery},
-    peer_message::{handle_message, handle_peer},
-    run::RunContext,
+    peer_message::handle_peer,
+    run::{RunContext, handle_message},
 };
 use crate::{
     actors::{

@@ -1,33 +1,30 @@
-//! Runs a topic on the messages of peers, and reports each outcome to the counters, the log and the event log. The mesh
-//! actors use it and, for passive topics, the supervisor.
+//! Runs a topic on the messages of peers other than full messages, and reports each outcome to the counters, the log and the event
+//! log. The mesh actors use it and, for passive topics, the supervisor.
 
-use super::messages::{IncomingMessage, PeerMessage};
+use super::messages::PeerMessage;
 use crate::{
     actors::{
-        arbiter::outgoing::Outgoing,
         diagnostics::{
             journal::EventContext,
-            log::{self, BeforeGraft, PeerLog},
+            log::{BeforeGraft, PeerLog},
         },
         shared::Shared,
     },
     directory::connection::ConnectionRecord,
     limits::Limits,
-    network::{Delivery, Network, P2pMessage, PxPeer},
+    network::{Network, P2pMessage, PxPeer},
     protocol::{
         exchange::{
             Context, Outbox,
-            peer_view::{PeerStatus, PeerView, is_graylisted},
+            peer_view::{PeerStatus, is_graylisted},
         },
         outcome::{
-            GraftOutcome, IWantOutcome, ReceiveOutcome, SubscribeOutcome,
-            decision::{EventKind, PeerDecision},
-            labels::Input,
+            GraftOutcome, IWantOutcome, SubscribeOutcome, decision::PeerDecision, labels::Input,
             reason::LeaveReason,
         },
         passive::TopicRef,
         peers::idontwant::{PeerIDontWant, check_idontwant},
-        topic::{TopicState, receive::receive_not_joined},
+        topic::TopicState,
     },
     timestamp::Timestamp,
 };
@@ -88,61 +85,6 @@ pub(crate) fn handle_idontwant<N: Network>(
     if let Some(decision) = PeerDecision::of_idontwant(outcome) {
         let context = EventContext { peer: Some(peer), topic: None, score: status.score, time: now };
         shared.event_log.record_decision(context, decision);
-    }
-}
-
-/// Runs a topic on a full message. `state` is `None` for a passive topic. `observe_messages`: see [`observes_messages`].
-pub(in crate::actors) fn handle_message<N: Network>(
-    state: Option<&mut TopicState<N>>,
-    incoming: IncomingMessage<N>,
-    cx: &Context<'_, N>,
-    observe_messages: bool,
-    shared: &Shared<N>,
-    outbox: &mut Outbox<N>,
-    outgoing: &mut Outgoing<N>,
-) {
-    let IncomingMessage { from, message, credit } = incoming;
-    // The peer was graylisted after its message was queued.
-    let graylisted = credit.is_graylisted();
-    let charge = credit.release_into(&mut outgoing.released_credit);
-    let delivery = Delivery::new(from, message).charged_to(charge);
-    let bytes = shared.network.message_size(&delivery.message.message);
-    outbox.counters.bytes += bytes as u64;
-    let observed = observe_messages.then(|| delivery.clone());
-    let outcome = match state {
-        _ if graylisted => ReceiveOutcome::Graylisted,
-        Some(state) => state.receive(delivery, shared.validation_mode, cx, outbox),
-        None => receive_not_joined(&delivery, cx, outbox),
-    };
-    outbox.counters.input(Input::ReceiveMessage, &outcome);
-    if let Some(delivery) = observed {
-        record_message(&delivery, &outcome, cx.now, shared);
-    }
-    match outcome {
-        ReceiveOutcome::Throttled => shared.metrics.validations_throttled(1),
-        ReceiveOutcome::ValidationPanicked => shared.metrics.validations_panicked(1),
-        _ => {}
-    }
-}
-
-/// Whether the log or the event log wants each full message. Asked once for a batch.
-pub(in crate::actors) fn observes_messages<N: Network>(shared: &Shared<N>) -> bool {
-    shared.event_log.keeps_messages() || log::wants_messages()
-}
-
-fn record_message<N: Network>(
-    delivery: &Delivery<N>,
-    outcome: &ReceiveOutcome<N>,
-    received_at: Timestamp,
-    shared: &Shared<N>,
-) {
-    let Delivery { sender, message, .. } = delivery;
-    log::message::<N>(sender, &message.topic, outcome);
-    if let Some(kind) = EventKind::to_message(outcome).filter(|_| shared.event_log.keeps_messages()) {
-        let score = shared.directory.status(sender).score;
-        let context =
-            EventContext { peer: Some(sender), topic: Some(&message.topic), score, time: received_at };
-        shared.event_log.record_message(context, &message.message_id, kind);
     }
 }
 

@@ -1,29 +1,35 @@
 //! One run of a topic: which items it handles now and which it defers, where their results go, and whether it must run
-//! again. The arbiter's actor calls it with the part of the drained batch that is for this topic.
+//! again. The arbiter's actor calls it with the part of the drained batch that is for this topic. Full messages are handled
+//! here. Outputs and events are collected over a batch, so that router and supervisor are woken once.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use actix::Addr;
+use derive_where::derive_where;
 
 use super::{
     actor::{MeshActor, RunningTopic},
-    messages::TopicItem,
-    peer_message::handle_message,
+    messages::{IncomingMessage, TopicItem},
     validation,
 };
 use crate::{
     actors::{
-        arbiter::{
-            burst::{Burst, MessageList},
-            outgoing::Outgoing,
-        },
-        shared::catch_panic,
+        arbiter::burst::{Burst, MessageList},
+        diagnostics::{journal::EventContext, log},
+        router::messages::RouterItem,
+        shared::{Shared, catch_panic},
         supervisor::messages::SupervisorItem,
     },
-    metrics::Handled,
-    network::Network,
-    outputs::topic_queue::TopicSender,
-    protocol::exchange::{Context, Outbox},
+    admission::amount::ItemsAndBytes,
+    metrics::{Handled, TopicSeries, Undelivered},
+    network::{Delivery, Network},
+    outputs::topic_queue::{Outcome, TopicSender},
+    protocol::{
+        exchange::{Context, Outbox, peer_view::PeerView},
+        inspect::stats::Stats,
+        outcome::{ReceiveOutcome, decision::EventKind, labels::Input},
+        topic::{TopicState, receive::receive_not_joined},
+    },
     timestamp::Timestamp,
 };
 
@@ -206,5 +212,126 @@ impl<N: Network> RunningTopic<N> {
                     .push(SupervisorItem::CanRetire { topic, commands: run.commands });
             }
         }
+    }
+}
+
+/// Runs a topic on a full message. `state` is `None` for a passive topic. `observe_messages`: see [`observes_messages`].
+pub(in crate::actors) fn handle_message<N: Network>(
+    state: Option<&mut TopicState<N>>,
+    incoming: IncomingMessage<N>,
+    cx: &Context<'_, N>,
+    observe_messages: bool,
+    shared: &Shared<N>,
+    outbox: &mut Outbox<N>,
+    outgoing: &mut Outgoing<N>,
+) {
+    let IncomingMessage { from, message, credit } = incoming;
+    // The peer was graylisted after its message was queued.
+    let graylisted = credit.is_graylisted();
+    let charge = credit.release_into(&mut outgoing.released_credit);
+    let delivery = Delivery::new(from, message).charged_to(charge);
+    let bytes = shared.network.message_size(&delivery.message.message);
+    outbox.counters.bytes += bytes as u64;
+    let observed = observe_messages.then(|| delivery.clone());
+    let outcome = match state {
+        _ if graylisted => ReceiveOutcome::Graylisted,
+        Some(state) => state.receive(delivery, shared.validation_mode, cx, outbox),
+        None => receive_not_joined(&delivery, cx, outbox),
+    };
+    outbox.counters.input(Input::ReceiveMessage, &outcome);
+    if let Some(delivery) = observed {
+        record_message(&delivery, &outcome, cx.now, shared);
+    }
+    match outcome {
+        ReceiveOutcome::Throttled => shared.metrics.validations_throttled(1),
+        ReceiveOutcome::ValidationPanicked => shared.metrics.validations_panicked(1),
+        _ => {}
+    }
+}
+
+/// Whether the log or the event log wants each full message. Asked once for a batch.
+pub(in crate::actors) fn observes_messages<N: Network>(shared: &Shared<N>) -> bool {
+    shared.event_log.keeps_messages() || log::wants_messages()
+}
+
+fn record_message<N: Network>(
+    delivery: &Delivery<N>,
+    outcome: &ReceiveOutcome<N>,
+    received_at: Timestamp,
+    shared: &Shared<N>,
+) {
+    let Delivery { sender, message, .. } = delivery;
+    log::message::<N>(sender, &message.topic, outcome);
+    if let Some(kind) = EventKind::to_message(outcome).filter(|_| shared.event_log.keeps_messages()) {
+        let score = shared.directory.status(sender).score;
+        let context =
+            EventContext { peer: Some(sender), topic: Some(&message.topic), score, time: received_at };
+        shared.event_log.record_message(context, &message.message_id, kind);
+    }
+}
+
+/// The results of a batch of inputs.
+#[derive_where(Default)]
+pub(crate) struct Outgoing<N: Network> {
+    outputs: Vec<RouterItem<N>>,
+    pub(in crate::actors) supervisor_items: Vec<SupervisorItem<N>>,
+    /// The credit of the inputs that were handled.
+    pub(in crate::actors) released_credit: ItemsAndBytes,
+}
+
+impl<N: Network> Outgoing<N> {
+    /// Takes what a topic left in the outbox, except its events, and counts it. Messages for the application go to the
+    /// topic's subscription, if it has one that is read; otherwise it is removed. Returns by how many peers the topic's mesh
+    /// has grown.
+    pub(in crate::actors) fn flush_topic(
+        &mut self,
+        topic: &N::Topic,
+        series: &TopicSeries,
+        subscription: &mut Option<Arc<TopicSender<N>>>,
+        outbox: &mut Outbox<N>,
+        shared: &Shared<N>,
+    ) -> i64 {
+        let stats = std::mem::take(&mut outbox.stats);
+        let mesh_growth = series.flush(&shared.metrics, &shared.network, outbox, &stats);
+        self.outputs.extend(outbox.p2p.drain(..).map(|output| RouterItem::p2p(output, &shared.network)));
+        deliver_to_subscription(subscription, outbox, shared);
+        self.outputs.extend(outbox.app.drain(..).map(RouterItem::App));
+        for (id, entered) in outbox.history_changes.drain(..) {
+            shared.directory.on_history_change(id, topic, entered);
+        }
+        if stats != Stats::default() {
+            *shared.topic_stats.lock().unwrap_or_else(PoisonError::into_inner) += stats;
+        }
+        mesh_growth
+    }
+
+    /// Sends everything. A closed inbox drops it: the engine has ended.
+    pub(in crate::actors) fn send(&mut self, shared: &Shared<N>) {
+        if !self.outputs.is_empty() {
+            shared.router.extend(self.outputs.drain(..));
+        }
+        if !self.supervisor_items.is_empty() {
+            shared.supervisor.extend(self.supervisor_items.drain(..));
+        }
+        shared.admission.release(std::mem::take(&mut self.released_credit));
+    }
+}
+
+/// Delivers the messages for the application to the topic's subscription, if it has one. Without a subscription they stay in
+/// the outbox.
+fn deliver_to_subscription<N: Network>(
+    subscription: &mut Option<Arc<TopicSender<N>>>,
+    outbox: &mut Outbox<N>,
+    shared: &Shared<N>,
+) {
+    let Some(sender) = subscription.as_ref().filter(|_| !outbox.app.is_empty()) else { return };
+    match sender.deliver(&mut outbox.app) {
+        Outcome::Queued { without_room } => {
+            shared.metrics.deliveries_dropped(Undelivered::QueueFull, without_room);
+        }
+        Outcome::Leaving => {
+            shared.metrics.deliveries_dropped(Undelivered::Unread, outbox.app.drain(..).count());
+        }
+        Outcome::Ended => *subscription = None,
     }
 }

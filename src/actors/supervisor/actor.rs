@@ -19,10 +19,9 @@ use super::{
 };
 use crate::{
     actors::{
-        arbiter::outgoing::Outgoing,
         diagnostics::{journal::EventContext, log, sampler::LatencySampler},
         inbox::{InboxActor, PollInbox},
-        mesh::messages::TopicItem,
+        mesh::{messages::TopicItem, run::Outgoing},
         router::messages::RouterItem,
         shared::Shared,
     },

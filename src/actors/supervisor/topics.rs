@@ -10,7 +10,8 @@ use crate::{
         arbiter::mailbox::TopicAddr,
         mesh::{
             messages::TopicItem,
-            peer_message::{handle_message, handle_peer, observes_messages},
+            peer_message::handle_peer,
+            run::{handle_message, observes_messages},
         },
         shared::Shared,
     },
@@ -26,9 +27,9 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// A topic that has an actor.
+/// A topic that has a mesh actor, and whether that is to end.
 pub(super) enum SupervisedTopic<N: Network> {
-    /// The topic has an actor.
+    /// The actor handles what is sent to it.
     Active(TopicAddr<N>),
     /// The actor at `address` was sent `Retire`. The deferred items wait until it has ended.
     Retiring { address: TopicAddr<N>, deferred: Vec<SupervisorItem<N>> },

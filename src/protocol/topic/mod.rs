@@ -7,7 +7,7 @@
 //! | `mesh.rs`, `interest.rs` | GRAFT, PRUNE, join, leave, relay |
 //! | `first_messages.rs` | GRAFT of a new subscriber, and what it is offered |
 //! | `px.rs` | peers offered in a PRUNE |
-//! | `receive.rs`, `batch.rs`, `publish.rs`, `recipients.rs`, `further.rs` | full messages |
+//! | `receive.rs`, `batch.rs`, `publish.rs`, `further.rs` | full messages |
 //! | `gossip.rs`, `promises.rs`, `requests.rs` | IHAVE, IWANT, broken promises, requests from one peer at a time |
 //! | `idontwant.rs` | IDONTWANT, both ways |
 //! | `heartbeat.rs`, `fanout.rs` | maintenance at each heartbeat |
@@ -35,7 +35,6 @@ mod promises;
 mod publish;
 mod px;
 pub(crate) mod receive;
-mod recipients;
 mod requests;
 mod seen;
 mod settings;

@@ -1,4 +1,4 @@
-//! The messages of one topic whose verdict is awaited.
+//! The messages of one topic whose verdict is awaited, and what happens when it is given.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -8,10 +8,15 @@ use std::{
 use derive_where::derive_where;
 use foldhash::fast::RandomState;
 
+use super::TopicState;
 use crate::{
     limits::{Extensions, Limits},
-    network::{Delivery, FullMessage, Network},
-    protocol::shares::{Room, Shares},
+    network::{BoxFuture, Delivery, FullMessage, Network, Validity},
+    protocol::{
+        exchange::{Context, Outbox, Validation},
+        outcome::{ReceiveOutcome, labels::Input},
+        shares::{Room, Shares},
+    },
     timestamp::Timestamp,
 };
 
@@ -104,6 +109,92 @@ impl<N: Network> PendingValidations<N> {
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+}
+
+impl<N: Network> TopicState<N> {
+    /// Applies the verdict on a message of a batch that the caller has collected, with the senders that the caller gives.
+    pub(crate) fn apply_given_verdict(
+        &mut self,
+        delivery: Delivery<N>,
+        verdict: Validity,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        let recheck_seen = cx.limits.extensions.recheck_seen_after_batch;
+        self.apply_late_verdict(delivery, verdict, recheck_seen, cx, outbox)
+    }
+
+    /// Applies a verdict that was not given at once. Meanwhile the topic may have been left, the application may refuse the
+    /// source, and the message may have expired. With `recheck_seen` a message that was accepted meanwhile, because this node published it or another
+    /// content had the same id, is a duplicate.
+    fn apply_late_verdict(
+        &mut self,
+        delivery: Delivery<N>,
+        verdict: Validity,
+        recheck_seen: bool,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        if !self.is_joined() {
+            ReceiveOutcome::NotSubscribed
+        } else if recheck_seen && self.is_duplicate(&delivery, cx, outbox) {
+            ReceiveOutcome::AlreadyReceived
+        } else if cx.network.refuses_source(&delivery.message.message) {
+            ReceiveOutcome::RefusedSource
+        } else {
+            let is_valid = verdict == Validity::Valid;
+            let expires_at = if is_valid { cx.expiry(&delivery.message) } else { Timestamp::MAX };
+            let verdict = if expires_at <= cx.present { Validity::Outdated } else { verdict };
+            self.apply_content_verdict(delivery, verdict, expires_at, cx, outbox)
+        }
+    }
+
+    /// Starts an asynchronous validation, if there is room for the message. Otherwise it is dropped, so the mesh peers are
+    /// not asked to keep their copies.
+    pub(super) fn start_validation(
+        &mut self,
+        mut delivery: Delivery<N>,
+        verdict: BoxFuture<Validity>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        let message = Arc::clone(&delivery.message);
+        let (bytes, bounds) = (message.size(cx.network), &cx.limits.bounds);
+        let room =
+            Room { items: bounds.max_validating_per_topic, bytes: bounds.max_validating_bytes_per_topic };
+        if !self.pending_validations.has_room(&delivery.sender, bytes, room) {
+            cx.network.discard(verdict);
+            return ReceiveOutcome::Throttled;
+        }
+        self.send_idontwant(&message, Some(&delivery.sender), cx, outbox);
+        delivery.begin_charge(cx.network);
+        let sender = delivery.sender.clone();
+        self.pending_validations.add(delivery, bytes, cx.now);
+        outbox.pending_validations.push(Validation { sender, message, bytes, verdict });
+        ReceiveOutcome::Validating
+    }
+
+    /// The delivery of a message under asynchronous validation.
+    pub(crate) fn pending_validation(&self, message: &Arc<FullMessage<N>>) -> Option<&Delivery<N>> {
+        self.pending_validations.get(message)
+    }
+
+    /// Applies the result of an asynchronous validation. `None` means that it timed out or was throttled: the message
+    /// is dropped and may be received again. Deliveries are credited as of the arrival of the message.
+    pub(crate) fn on_validation_result(
+        &mut self,
+        message: &Arc<FullMessage<N>>,
+        verdict: Option<Validity>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        let Some((delivery, arrival)) = self.pending_validations.remove(message) else { return };
+        let cx = Context { now: arrival, ..*cx };
+        if let Some(verdict) = verdict {
+            let outcome = self.apply_late_verdict(delivery, verdict, true, &cx, outbox);
+            outbox.counters.input(Input::ValidationResult, &outcome);
+        }
     }
 }
 

@@ -1,15 +1,15 @@
-//! Full messages from peers: duplicates, validation, credit, forwarding and delivery.
+//! Full messages from peers: duplicates, the verdict, credit, recipients and delivery.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{TopicState, idontwant::filter_idontwant, interest::Interest};
 use crate::{
-    network::{BoxFuture, Delivery, FullMessage, Network, Validity, hooks::HookPanicked},
+    network::{Delivery, FullMessage, Network, Validity, hooks::HookPanicked},
     protocol::{
-        exchange::{Context, Outbox, Validation, command::ValidationMode, event::TopicEvent},
+        connection::ConnectionId,
+        exchange::{Context, Outbox, command::ValidationMode, event::TopicEvent},
         outcome::{ReceiveOutcome, labels::Input},
         output::{Lane, pending::PendingDelivery},
-        shares::Room,
     },
     timestamp::Timestamp,
 };
@@ -78,90 +78,6 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Applies the verdict on a message of a batch that the caller has collected, with the senders that the caller gives.
-    pub(crate) fn apply_given_verdict(
-        &mut self,
-        delivery: Delivery<N>,
-        verdict: Validity,
-        cx: &Context<'_, N>,
-        outbox: &mut Outbox<N>,
-    ) -> ReceiveOutcome<N> {
-        let recheck_seen = cx.limits.extensions.recheck_seen_after_batch;
-        self.apply_late_verdict(delivery, verdict, recheck_seen, cx, outbox)
-    }
-
-    /// Applies a verdict that was not given at once. Meanwhile the topic may have been left, the application may refuse the
-    /// source, and the message may have expired. With `recheck_seen` a message that was accepted meanwhile, because this node published it or another
-    /// content had the same id, is a duplicate.
-    fn apply_late_verdict(
-        &mut self,
-        delivery: Delivery<N>,
-        verdict: Validity,
-        recheck_seen: bool,
-        cx: &Context<'_, N>,
-        outbox: &mut Outbox<N>,
-    ) -> ReceiveOutcome<N> {
-        if !self.is_joined() {
-            ReceiveOutcome::NotSubscribed
-        } else if recheck_seen && self.is_duplicate(&delivery, cx, outbox) {
-            ReceiveOutcome::AlreadyReceived
-        } else if cx.network.refuses_source(&delivery.message.message) {
-            ReceiveOutcome::RefusedSource
-        } else {
-            let is_valid = verdict == Validity::Valid;
-            let expires_at = if is_valid { cx.expiry(&delivery.message) } else { Timestamp::MAX };
-            let verdict = if expires_at <= cx.present { Validity::Outdated } else { verdict };
-            self.apply_content_verdict(delivery, verdict, expires_at, cx, outbox)
-        }
-    }
-
-    /// Starts an asynchronous validation, if there is room for the message. Otherwise it is dropped, so the mesh peers are
-    /// not asked to keep their copies.
-    fn start_validation(
-        &mut self,
-        mut delivery: Delivery<N>,
-        verdict: BoxFuture<Validity>,
-        cx: &Context<'_, N>,
-        outbox: &mut Outbox<N>,
-    ) -> ReceiveOutcome<N> {
-        let message = Arc::clone(&delivery.message);
-        let (bytes, bounds) = (message.size(cx.network), &cx.limits.bounds);
-        let room =
-            Room { items: bounds.max_validating_per_topic, bytes: bounds.max_validating_bytes_per_topic };
-        if !self.pending_validations.has_room(&delivery.sender, bytes, room) {
-            cx.network.discard(verdict);
-            return ReceiveOutcome::Throttled;
-        }
-        self.send_idontwant(&message, Some(&delivery.sender), cx, outbox);
-        delivery.begin_charge(cx.network);
-        let sender = delivery.sender.clone();
-        self.pending_validations.add(delivery, bytes, cx.now);
-        outbox.pending_validations.push(Validation { sender, message, bytes, verdict });
-        ReceiveOutcome::Validating
-    }
-
-    /// The delivery of a message under asynchronous validation.
-    pub(crate) fn pending_validation(&self, message: &Arc<FullMessage<N>>) -> Option<&Delivery<N>> {
-        self.pending_validations.get(message)
-    }
-
-    /// Applies the result of an asynchronous validation. `None` means that it timed out or was throttled: the message
-    /// is dropped and may be received again. Deliveries are credited as of the arrival of the message.
-    pub(crate) fn on_validation_result(
-        &mut self,
-        message: &Arc<FullMessage<N>>,
-        verdict: Option<Validity>,
-        cx: &Context<'_, N>,
-        outbox: &mut Outbox<N>,
-    ) {
-        let Some((delivery, arrival)) = self.pending_validations.remove(message) else { return };
-        let cx = Context { now: arrival, ..*cx };
-        if let Some(verdict) = verdict {
-            let outcome = self.apply_late_verdict(delivery, verdict, true, &cx, outbox);
-            outbox.counters.input(Input::ValidationResult, &outcome);
-        }
-    }
-
     #[inline]
     pub(super) fn fulfil_promises(&mut self, id: &N::MessageId, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         let deadline = || cx.now.after(cx.limits.extensions.iwant_followup_time);
@@ -170,7 +86,12 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Whether the message is a duplicate. A duplicate within the delivery window earns P3, unless the message was ignored.
-    fn is_duplicate(&mut self, delivery: &Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
+    pub(super) fn is_duplicate(
+        &mut self,
+        delivery: &Delivery<N>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> bool {
         let Some(mut seen) = self.seen.get_mut(&delivery.message.message_id) else { return false };
         if seen.is_ignored() {
             return true;
@@ -189,7 +110,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Applies a verdict on the content of a message that expires at `expires_at`, and remembers a rejected message.
-    fn apply_content_verdict(
+    pub(super) fn apply_content_verdict(
         &mut self,
         delivery: Delivery<N>,
         verdict: Validity,
@@ -287,6 +208,90 @@ impl<N: Network> TopicState<N> {
         let outcome = self.receive(delivery, validation_mode, cx, outbox);
         outbox.counters.input(Input::RetryMessage, &outcome);
         outbox.events.push(TopicEvent::Dispatched);
+    }
+}
+
+impl<N: Network> TopicState<N> {
+    /// The recipients of a message: the peers of the mesh or fanout, the direct subscribers, and those that speak floodsub and
+    /// are not below the publish threshold, without its senders. The second list is the first without bootstrap peers, which
+    /// are sent no full messages.
+    pub(super) fn recipients(
+        &self,
+        sender: Option<&N::Peer>,
+        others: &[N::Peer],
+        cx: &Context<'_, N>,
+    ) -> (Vec<N::Peer>, Vec<N::Peer>) {
+        let connection_ids = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
+        let most = connection_ids.map_or(0, BTreeMap::len) + self.direct.len() + self.floodsub.len();
+        let (mut to, mut bootstrap) = (Vec::with_capacity(most), Vec::new());
+        let add = |(peer, connection_id): (&N::Peer, &ConnectionId)| {
+            if Some(peer) != sender && !others.contains(peer) {
+                to.push(peer.clone());
+                if connection_id.is_bootstrap() {
+                    bootstrap.push(peer.clone());
+                }
+            }
+        };
+        // `for_each` on the flattened option costs fewer instructions than a loop.
+        connection_ids.into_iter().flatten().for_each(add);
+        if !self.direct.is_empty() || !self.floodsub.is_empty() {
+            self.add_unmeshed_recipients((sender, others), cx, &mut to, &mut bootstrap);
+        }
+        let mut sent = to.clone();
+        if !bootstrap.is_empty() {
+            sent.retain(|peer| !bootstrap.contains(peer));
+        }
+        (to, sent)
+    }
+
+    /// Adds the recipients that are in no mesh. Most topics have none: apart from the loop over the mesh, so that this stays
+    /// small.
+    #[inline(never)]
+    fn add_unmeshed_recipients(
+        &self,
+        (sender, others): (Option<&N::Peer>, &[N::Peer]),
+        cx: &Context<'_, N>,
+        to: &mut Vec<N::Peer>,
+        bootstrap: &mut Vec<N::Peer>,
+    ) {
+        let threshold = cx.limits.publish_threshold;
+        let good = self.floodsub.iter().filter(|(peer, _)| cx.peer_view.score(peer) >= threshold);
+        let is_sender = |peer: &N::Peer| Some(peer) == sender || others.contains(peer);
+        for (peer, connection_id) in self.direct.iter().chain(good).filter(|(peer, _)| !is_sender(peer)) {
+            to.push(peer.clone());
+            if connection_id.is_bootstrap() {
+                bootstrap.push(peer.clone());
+            }
+        }
+        to.sort_unstable();
+        // A direct peer may speak floodsub.
+        to.dedup();
+    }
+
+    /// Adds a subscriber to those that are in no mesh, if it is direct or speaks floodsub.
+    pub(super) fn add_unmeshed(&mut self, peer: &N::Peer, connection_id: ConnectionId, direct: bool) {
+        let add = |connection_ids: &mut BTreeMap<N::Peer, ConnectionId>| {
+            // A message of an earlier connection may arrive late.
+            let known = connection_ids.entry(peer.clone()).or_insert(connection_id);
+            *known = connection_id.max(*known);
+        };
+        if direct {
+            add(&mut self.direct);
+        }
+        if connection_id.is_floodsub() {
+            add(&mut self.floodsub);
+        }
+    }
+
+    /// The connections of the direct subscribers and of those that speak floodsub. One that is both comes twice.
+    pub(super) fn unmeshed(&self) -> impl Iterator<Item = ConnectionId> {
+        self.direct.values().chain(self.floodsub.values()).copied()
+    }
+
+    /// The number of direct subscribers and of those that speak floodsub.
+    pub(super) fn unmeshed_count(&self) -> usize {
+        let only_floodsub = self.floodsub.keys().filter(|peer| !self.direct.contains_key(peer));
+        self.direct.len() + only_floodsub.count()
     }
 }
 

@@ -81,7 +81,7 @@ const AREAS: &[Area] = &[
             &["heartbeat", "router", "supervisor"],
             &["arbiter"],
             &["mesh"],
-            &["arbiter::burst", "arbiter::outgoing", "diagnostics::sampler", "watch"],
+            &["arbiter::burst", "diagnostics::sampler", "watch"],
             &["missed_messages"],
             &["shared"],
             &["pool", "topic_table"],
