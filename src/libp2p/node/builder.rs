@@ -306,7 +306,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Called for each event of the node, on the driver's task; must not block.
+    /// Called for each event of the node, on the driver's task; must not block. A panic of it is logged, and the node goes on.
     pub fn observer(mut self, observer: impl FnMut(NodeEvent<'_>) + Send + 'static) -> Self {
         self.observer = Box::new(observer);
         self
