@@ -1,10 +1,11 @@
-//! This test runs a heartbeat over more topics than the engine has in flight at once. The engine must reach the same
-//! state as a `Node`, which processes all topics in one call.
+//! These tests run heartbeats over more topics than the engine has in flight at once. The engine must reach the same
+//! state as a `Node`, which processes all topics in one call. They also run two engines that share more topics than a peer may
+//! subscribe to that we have not joined.
 
 use std::{sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    ManualClock, P2pInput, Worker,
+    Limits, LimitsConfig, ManualClock, P2pInput, P2pOutput, Started, Worker,
     plain::PlainNetwork,
     protocol::{Node, NodeOptions, Timestamp, View},
 };
@@ -108,5 +109,59 @@ fn a_heartbeat_over_many_topics_has_the_same_result_as_in_one_call() {
         engine.worker.shutdown().await;
         p2p.await.expect("the stream ends with the engine");
         app.await.expect("the stream ends with the engine");
+    });
+}
+
+/// Passes the outputs of each engine to the other until there are none.
+async fn exchange(engines: &mut [Started<PlainNetwork>; 2]) {
+    loop {
+        for engine in engines.iter() {
+            engine.worker.settle().await;
+        }
+        let outputs = engines
+            .each_mut()
+            .map(|engine| std::iter::from_fn(|| engine.p2p.try_recv()).collect::<Vec<P2pOutput<_>>>());
+        if outputs.iter().all(Vec::is_empty) {
+            return;
+        }
+        for (from, outputs) in outputs.into_iter().enumerate() {
+            for output in outputs {
+                let P2pOutput::OutMessage { message, .. } = output else { continue };
+                let input = P2pInput::message(from as u64, message);
+                engines[1 - from].worker.send_p2p_input(input).await.expect("the engine runs");
+            }
+        }
+    }
+}
+
+#[test]
+fn two_engines_with_default_limits_build_the_meshes_of_5000_topics() {
+    const TOPICS: usize = 5_000;
+    run(async {
+        let limits = Limits::try_from(LimitsConfig::default()).expect("valid limits");
+        assert!(limits.max_topics_per_peer < TOPICS);
+        let mut engines = [1, 2].map(|seed| {
+            // Each engine subscribes in another order.
+            let topics = (0..TOPICS).map(|number| topic(((number + seed * 2_500) % TOPICS) as u64));
+            manual(PlainNetwork::new(), limits.clone())
+                .seed(seed as u64)
+                .start(topics)
+                .expect("a system runs")
+        });
+        for (index, engine) in engines.iter().enumerate() {
+            engine.worker.p2p_input(connect(1 - index as u64)).expect("the input is accepted");
+        }
+        for _ in 0..3 {
+            exchange(&mut engines).await;
+            for engine in &engines {
+                engine.worker.tick().await;
+            }
+        }
+        for (index, engine) in engines.iter().enumerate() {
+            let mesh = engine.worker.state().await.expect("the engine runs").mesh;
+            let complete = mesh.values().filter(|peers| peers.contains(&(1 - index as u64))).count();
+            assert_eq!(complete, TOPICS, "mesh links of engine {index}");
+            engine.worker.shutdown().await;
+        }
     });
 }
