@@ -74,7 +74,7 @@ impl Schedule {
 }
 
 /// The source of all messages: a peer that is not connected.
-const STRANGER: u64 = 1_000;
+const UNCONNECTED: u64 = 1_000;
 
 /// A network all of whose hooks panic as the schedule says.
 pub struct PanickingHooks {
@@ -159,7 +159,7 @@ impl Network for PanickingHooks {
 
     fn source(&self, _: &String) -> Option<u64> {
         self.schedule.hit_any("source");
-        Some(STRANGER)
+        Some(UNCONNECTED)
     }
 
     fn refuses_source(&self, message: &String) -> bool {
