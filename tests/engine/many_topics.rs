@@ -5,10 +5,12 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    Limits, LimitsConfig, ManualClock, P2pInput, P2pOutput, Started, Worker,
+    AppInput, Limits, LimitsConfig, ManualClock, P2pInput, P2pMessage, P2pOutput, Started, Worker,
     plain::PlainNetwork,
     protocol::{Node, NodeOptions, Timestamp, View},
 };
+
+use testkit::fragile::{FragileNetwork, POISON, fragile_message};
 
 use crate::support::*;
 
@@ -163,5 +165,75 @@ fn two_engines_with_default_limits_build_the_meshes_of_5000_topics() {
             assert_eq!(complete, TOPICS, "mesh links of engine {index}");
             engine.worker.shutdown().await;
         }
+    });
+}
+
+/// An engine for which `max_topics_per_peer` is 10, with a peer that is connected.
+struct LimitedTopics(Started<FragileNetwork>);
+
+impl LimitedTopics {
+    async fn send(&self, input: P2pInput<FragileNetwork>) {
+        self.0.worker.p2p_input(input).expect("the input is accepted");
+        self.0.worker.settle().await;
+    }
+
+    /// Subscribes to more topics than there is room for. Returns how many are accepted.
+    async fn fill(&self, name: &str) -> usize {
+        let before = self.subscriptions().await;
+        for number in 0..15 {
+            self.send(subscribe(1, &format!("{name}-{number}"))).await;
+        }
+        self.subscriptions().await - before
+    }
+
+    async fn subscriptions(&self) -> usize {
+        let view = self.0.worker.state().await.expect("the engine runs");
+        view.connections[&1].topics.len()
+    }
+
+    async fn unsubscribe(&self, topic: &str) {
+        self.send(P2pInput::message(1, P2pMessage::Unsubscribe { topic: topic.to_owned() })).await;
+    }
+
+    async fn app(&self, input: AppInput<FragileNetwork>) {
+        self.0.worker.app_input(input).expect("the input is accepted");
+        self.0.worker.settle().await;
+    }
+}
+
+#[test]
+fn subscriptions_to_joined_topics_do_not_count_for_the_limit() {
+    run(async {
+        let config = LimitsConfig::default().with(|config| config.max_topics_per_peer = 10);
+        let limits = Limits::try_from(config).expect("valid limits");
+        let topics: Vec<_> = (0..20).map(topic).collect();
+        let started = manual(FragileNetwork::default(), limits).start(topics.clone());
+        let engine = LimitedTopics(started.expect("a system runs"));
+        engine.send(connect(1)).await;
+        for topic in &topics {
+            engine.send(subscribe(1, topic)).await;
+        }
+        assert_eq!((engine.subscriptions().await, engine.fill("a").await), (20, 10));
+        // A topic that is joined later makes room for another, also if it is joined twice.
+        engine.app(join("a-0")).await;
+        engine.app(join("a-0")).await;
+        assert_eq!(engine.fill("b").await, 1);
+        // One that is left counts again.
+        engine.app(leave("a-0")).await;
+        engine.unsubscribe("a-1").await;
+        assert_eq!(engine.fill("c").await, 0);
+        engine.unsubscribe("a-2").await;
+        assert_eq!(engine.fill("c").await, 1);
+        // A joined topic makes no room when the peer leaves it, and needs none when the peer is back.
+        engine.unsubscribe("t0").await;
+        assert_eq!(engine.fill("d").await, 0);
+        engine.send(subscribe(1, "t0")).await;
+        // Nor does the restart of a topic change what counts.
+        engine.send(fragile_message(1, "t0", POISON)).await;
+        assert!(engine.0.worker.is_subscribed(&"t0".to_owned()));
+        assert_eq!(engine.fill("e").await, 0);
+        engine.unsubscribe("a-3").await;
+        assert_eq!((engine.fill("e").await, engine.subscriptions().await), (1, 30));
+        engine.0.worker.shutdown().await;
     });
 }
