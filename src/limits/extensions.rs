@@ -139,8 +139,8 @@ pub struct Extensions {
     /// Whether a message is not forwarded to its source ([`Network::source`](crate::Network::source)), as in go- and
     /// rust-libp2p. Without this it gets a copy of its own message from each mesh peer that another peer was faster to send it to.
     pub skip_author: bool,
-    /// Whether the subscriptions of a peer to topics that we have joined are kept beyond `max_topics_per_peer`. Without this
-    /// two nodes that join more topics than that keep different ones, and most of their meshes are never built.
+    /// Whether the subscriptions of a peer to topics that we have joined are kept, and do not count for `max_topics_per_peer`.
+    /// Without this two nodes that join more topics than that keep different ones, and most of their meshes are never built.
     pub keep_joined_subscriptions: bool,
     /// The number of authors whose highest sequence number is stored: a message whose number is not above it is ignored. 0
     /// disables it. The transport for libp2p does so

@@ -65,9 +65,15 @@ impl<T> Limits<T> {
         self.uses_idontwant
     }
 
-    /// Whether a peer that is subscribed to `topics` topics may subscribe to one more. `joined`: we have joined that topic.
-    pub(crate) fn is_below_topic_limit(&self, topics: usize, joined: bool) -> bool {
-        topics < self.max_topics_per_peer || (joined && self.extensions.keep_joined_subscriptions)
+    /// Whether a subscription counts for `max_topics_per_peer`. `joined`: we have joined its topic.
+    pub(crate) fn counts_subscription(&self, joined: bool) -> bool {
+        !(joined && self.extensions.keep_joined_subscriptions)
+    }
+
+    /// Whether a peer with this number of subscriptions that count may subscribe to one more topic. `joined`: we have joined
+    /// that topic.
+    pub(crate) fn is_below_topic_limit(&self, counted: usize, joined: bool) -> bool {
+        counted < self.max_topics_per_peer || !self.counts_subscription(joined)
     }
 
     /// How long after its end a backoff is kept: this node does not graft the peer meanwhile.
@@ -211,8 +217,8 @@ pub struct LimitsConfig<T = String> {
     pub opportunistic_graft_threshold: f64,
 
     // -- Peers --
-    /// The maximum number of topics that one peer can subscribe to. Further subscriptions are ignored, except to topics
-    /// that we have joined ([`Extensions::keep_joined_subscriptions`]). Above 0.
+    /// The maximum number of topics that one peer can subscribe to. Further subscriptions are ignored. Topics that we have
+    /// joined do not count ([`Extensions::keep_joined_subscriptions`]). Above 0.
     pub max_topics_per_peer: usize,
 
     /// The topics for which some of the parameters above and below differ.

@@ -1,11 +1,12 @@
-//! This test fills an engine's memory at once: all parts that hold messages with messages of 1 MiB, and the maps of ids, names and
-//! backoffs with long and repeated ones. It compares the heap with the bound that the engine states.
+//! These tests fill an engine's memory at once: all parts that hold messages with messages of 1 MiB, and the maps of ids, names
+//! and backoffs with long and repeated ones; and what depends on the number of connections and topics, with many of both. They
+//! compare the heap with the bound that the engine states.
 
 use std::{future::pending, sync::Arc};
 
 use actix_gossipsub::{
-    AppInput, BoxFuture, Limits, LimitsConfig, P2pInput, P2pMessage, Refused, Started, SubscriptionConfig,
-    Validity, Worker, plain::PlainNetwork, protocol::Footprint,
+    AppInput, BoxFuture, ConnectionInfo, Limits, LimitsConfig, P2pInput, P2pMessage, Refused, Started,
+    SubscriptionConfig, Validity, Worker, plain::PlainNetwork, protocol::Footprint,
 };
 
 use crate::{lock_process, spam::HEAP};
@@ -198,5 +199,53 @@ fn a_full_engine_uses_most_of_the_memory_that_it_states_and_never_more() {
         }
         let kept = HEAP.current_usage().saturating_sub(before);
         assert!(kept < MIB, "{kept} bytes are kept after the end");
+    });
+}
+
+/// Each peer subscribes to all topics, is in all meshes and has counters in each topic. There are no messages, no other topics, and
+/// no retained scores.
+#[test]
+fn many_connections_and_topics_use_no_more_memory_than_is_stated_for_them() {
+    const CONNECTIONS: u64 = 1024;
+    const TOPICS: usize = 100;
+    let _alone = lock_process();
+    actix::System::new().block_on(async {
+        let config = LimitsConfig::default().with(|limits| {
+            limits.max_topics_per_peer = 1;
+            limits.bounds.max_topic_name_bytes = MIB;
+            limits.bounds.max_retained_scores = 1;
+            limits.bounds.max_idle_topics = 1;
+            limits.bounds.max_promises_per_topic = 1;
+        });
+        let limits = Limits::try_from(config).expect("valid limits");
+        let bound = Footprint::bytes_at_most::<PlainNetwork>(&limits, CONNECTIONS as usize, TOPICS);
+        let topic = |number: usize| format!("{number:0100}");
+        let topics: Vec<_> = (0..TOPICS).map(topic).collect();
+        let before = HEAP.current_usage();
+        let builder = Worker::builder(PlainNetwork::new(), limits).arbiters(0).manual();
+        let Started { worker, mut p2p, app: _app } = builder.start(topics.clone()).expect("a system");
+        worker.settle().await;
+        let empty = HEAP.current_usage() - before;
+        for peer in 0..CONNECTIONS {
+            // Outbound: a mesh takes any number of them until the next heartbeat.
+            let info = ConnectionInfo::outbound();
+            worker.p2p_input(P2pInput::NewConnection { peer, info }).expect("the input is accepted");
+            for topic in &topics {
+                let graft = P2pMessage::Graft { topic: topic.clone() };
+                worker.p2p_input(P2pInput::message(peer, graft)).expect("the input is accepted");
+            }
+            worker.settle().await;
+            // The transport reads.
+            while p2p.try_recv_batch().is_some() {}
+        }
+        let footprint = worker.footprint().await.expect("the engine runs");
+        let all = CONNECTIONS as usize * TOPICS;
+        assert_eq!((footprint.subscriptions, footprint.subscribers, footprint.mesh), (all, all, all));
+        let used = HEAP.current_usage() - before;
+        let stated = bound.connections + bound.subscriptions + bound.scores + bound.topics;
+        println!("{used} bytes in use, {empty} of them without connections, of {stated} stated: {bound:?}");
+        assert!(used - empty <= stated, "{used} bytes, above {bound:?}");
+        assert!(used * 4 >= stated, "{used} bytes are less than a quarter of {bound:?}");
+        worker.shutdown().await;
     });
 }

@@ -1,10 +1,12 @@
-//! This test checks that an engine stops all its threads at shutdown and that the caller's arbiters keep running. It
-//! counts the threads of a process that it starts for this purpose.
+//! This test checks that an engine stops all its threads at shutdown and with its actix system or arbiter, and that the
+//! caller's arbiters keep running. It counts the threads of a process that it starts for this purpose.
 
-use std::{env, process::Command, time::Duration};
+use std::{env, process::Command, thread, time::Duration};
 
-use actix::Arbiter;
-use actix_gossipsub::{Limits, LimitsConfig, P2pInput, P2pMessage, Started, Worker, plain::PlainNetwork};
+use actix::{Arbiter, System};
+use actix_gossipsub::{
+    EngineError, Limits, LimitsConfig, P2pInput, P2pMessage, Started, Worker, plain::PlainNetwork,
+};
 use testkit::wait::until;
 
 fn threads() -> usize {
@@ -81,6 +83,45 @@ async fn arbiters_of_the_caller_are_used_and_keep_running() {
     wait_for_threads(before).await;
 }
 
+async fn an_engine_whose_arbiter_stops_leaves_no_thread() {
+    let before = threads();
+    for stopped in [0, 1] {
+        let arbiters = [Arbiter::new(), Arbiter::new()];
+        let builder =
+            Worker::builder(PlainNetwork::new(), limits()).on_arbiters(arbiters.iter().map(Arbiter::handle));
+        let engine = builder.start(topics()).expect("a system");
+        (0..100).for_each(|number| send(&engine, number));
+        arbiters[stopped].stop();
+        assert_eq!(engine.worker.wait_for_end().await, Err(EngineError::ArbiterStopped));
+        wait_for_threads(before + 1).await;
+        arbiters[1 - stopped].stop();
+        wait_for_threads(before).await;
+    }
+}
+
+/// The engine's own threads end with the system in which it was started, though its handles are still there.
+async fn an_engine_whose_system_stops_ends_its_threads() {
+    let before = threads();
+    for arbiters in [0, 1, 4] {
+        let system = thread::spawn(move || {
+            let system = System::new();
+            let engine = system.block_on(async {
+                let builder = Worker::builder(PlainNetwork::new(), limits()).arbiters(arbiters);
+                let engine = builder.start(topics()).expect("a system");
+                assert!(threads() >= before + 1 + arbiters);
+                (0..100).for_each(|number| send(&engine, number));
+                System::current().stop();
+                engine
+            });
+            system.run().expect("no error");
+            engine
+        });
+        let engine = system.join().expect("no panic");
+        assert_eq!(engine.worker.wait_for_end().await, Err(EngineError::ArbiterStopped));
+        wait_for_threads(before).await;
+    }
+}
+
 /// A swarm has threads of its own, which end when it is dropped inside a runtime, with its connections open.
 #[cfg(feature = "libp2p-node")]
 async fn a_node_ends_the_threads_of_its_connections() {
@@ -130,11 +171,13 @@ fn threads_are_counted() {
     runtime.block_on(async {
         shutdown_joins_every_thread().await;
         an_engine_without_handles_ends_its_threads().await;
+        an_engine_whose_system_stops_ends_its_threads().await;
     });
-    actix::System::new().block_on(async {
+    System::new().block_on(async {
         shutdown_joins_every_thread().await;
         an_engine_without_handles_ends_its_threads().await;
         arbiters_of_the_caller_are_used_and_keep_running().await;
+        an_engine_whose_arbiter_stops_leaves_no_thread().await;
         #[cfg(feature = "libp2p-node")]
         a_node_ends_the_threads_of_its_connections().await;
     });

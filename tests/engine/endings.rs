@@ -13,7 +13,7 @@ use testkit::wait::until;
 use crate::support::*;
 
 /// A network whose memory is freed together with the engine that owns it.
-fn observed_network() -> (PlainNetwork, Weak<()>) {
+pub fn observed_network() -> (PlainNetwork, Weak<()>) {
     let owned = Arc::new(());
     let freed = Arc::downgrade(&owned);
     let validator = move |_: &_| {
@@ -24,7 +24,7 @@ fn observed_network() -> (PlainNetwork, Weak<()>) {
 }
 
 /// An engine with timers. Its heartbeat is short, so that an actor that outlives the engine shows.
-fn with_timers(network: PlainNetwork) -> WorkerBuilder<PlainNetwork> {
+pub fn with_timers(network: PlainNetwork) -> WorkerBuilder<PlainNetwork> {
     let limits = changed(|limits| {
         limits.heartbeat_interval = Duration::from_millis(5);
         limits.bounds.shutdown_deadline = Duration::from_secs(3600);
@@ -32,7 +32,7 @@ fn with_timers(network: PlainNetwork) -> WorkerBuilder<PlainNetwork> {
     Worker::builder(network, limits)
 }
 
-async fn is_freed(memory: Weak<()>) {
+pub async fn is_freed(memory: Weak<()>) {
     let freed = async || (memory.strong_count() == 0).then_some(());
     let freed = until(Duration::from_secs(10), Duration::from_millis(1), freed).await;
     assert_eq!(freed, Some(()), "an actor or a task still has the engine's state");

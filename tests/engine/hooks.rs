@@ -1,194 +1,27 @@
 //! These tests make hooks of the application panic. Each panic loses only the item for which the hook was called.
 
+mod panicking;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    hash::{DefaultHasher, Hash, Hasher},
-    panic::resume_unwind,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
 
 use actix_gossipsub::{
-    BatchVerdicts, BoxFuture, Delivery, FullMessage, Network, P2pInput, P2pMessage, PeerAction, Started,
-    TransportStats, Validity, Worker,
+    FullMessage, Limits, P2pInput, P2pMessage, Started, Worker,
+    limits::{PatternOverrides, TopicOverrides},
     plain::PlainId,
-    protocol::{Event, Timestamp},
+    protocol::Event,
 };
 use proptest::prelude::*;
 use tokio::time::timeout;
 
+use self::panicking::{PanickingHooks, PanickingRecorder, Schedule};
 use crate::{
     recording::Recording,
     support::{changed, connect, graft, join, recorder, run, subscribe},
 };
-
-/// Which calls of hooks panic, and what these panics did.
-struct Schedule {
-    seed: u64,
-    /// One of this number of calls panics; 0 for none.
-    one_of: AtomicU64,
-    /// The number of calls of hooks that are not about one message.
-    calls: AtomicU64,
-    /// The hooks that were called.
-    called: Mutex<BTreeSet<&'static str>>,
-    /// The panics, by hook.
-    panics: Mutex<BTreeMap<&'static str, u64>>,
-    /// The messages whose validation panicked.
-    lost: Mutex<BTreeSet<u64>>,
-}
-
-impl Schedule {
-    fn new(seed: u64) -> Arc<Self> {
-        Arc::new(Self {
-            seed,
-            one_of: AtomicU64::new(0),
-            calls: AtomicU64::default(),
-            called: Mutex::default(),
-            panics: Mutex::default(),
-            lost: Mutex::default(),
-        })
-    }
-
-    /// Panics if the schedule says so for this call. `call` identifies it among those of the hook.
-    fn hit(&self, hook: &'static str, call: u64, lost: impl IntoIterator<Item = u64>) {
-        self.called.lock().expect("the lock is not poisoned").insert(hook);
-        let mut hasher = DefaultHasher::new();
-        (self.seed, hook, call).hash(&mut hasher);
-        let one_of = self.one_of.load(Ordering::Relaxed);
-        if one_of > 0 && hasher.finish().is_multiple_of(one_of) {
-            *self.panics.lock().expect("the lock is not poisoned").entry(hook).or_default() += 1;
-            self.lost.lock().expect("the lock is not poisoned").extend(lost);
-            // As `panic!`, without the report of the process's panic hook.
-            resume_unwind(Box::new("a panic that a test injects"));
-        }
-    }
-
-    /// As [`hit`](Self::hit), for a call that loses no message.
-    fn hit_any(&self, hook: &'static str) {
-        self.hit(hook, self.calls.fetch_add(1, Ordering::Relaxed), []);
-    }
-
-    /// As [`hit`](Self::hit), for a call that loses this message.
-    fn hit_message(&self, hook: &'static str, number: u64) {
-        self.hit(hook, number, [number]);
-    }
-
-    fn panics(&self) -> u64 {
-        self.panics.lock().expect("the lock is not poisoned").values().sum()
-    }
-}
-
-/// A network all of whose hooks panic as the schedule says.
-struct PanickingHooks {
-    schedule: Arc<Schedule>,
-    /// Ids name their topic.
-    named: bool,
-    is_async: bool,
-}
-
-impl Network for PanickingHooks {
-    type Peer = u64;
-    type Topic = String;
-    type MessageId = PlainId;
-    type Message = String;
-    type Point = u64;
-
-    fn topic_of(&self, id: &PlainId) -> Option<String> {
-        self.schedule.hit_any("topic_of");
-        self.named.then(|| id.topic.clone())
-    }
-
-    fn topic_size(&self, topic: &String) -> usize {
-        size_of_val(topic) + topic.len()
-    }
-
-    fn validate_id(&self, id: &PlainId) -> Validity {
-        self.schedule.hit_message("validate_id", id.number);
-        Validity::Valid
-    }
-
-    fn validate(&self, delivery: &Delivery<Self>) -> Validity {
-        self.schedule.hit_message("validate", delivery.message.message_id.number);
-        Validity::Valid
-    }
-
-    fn validate_async(&self, delivery: &Delivery<Self>) -> Option<BoxFuture<Validity>> {
-        let number = delivery.message.message_id.number;
-        self.schedule.hit_message("validate_async", number);
-        let schedule = Arc::clone(&self.schedule);
-        let verdict = async move {
-            schedule.hit_message("the future of validate_async", number);
-            Validity::Valid
-        };
-        self.is_async.then(|| Box::pin(verdict) as _)
-    }
-
-    fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {
-        let numbers = batch.iter().map(|delivery| delivery.message.message_id.number);
-        let call = self.schedule.calls.fetch_add(1, Ordering::Relaxed);
-        self.schedule.hit("validate_batch", call, numbers);
-        vec![Validity::Valid; batch.len()]
-    }
-
-    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BatchVerdicts> {
-        let numbers: Vec<_> = batch.iter().map(|delivery| delivery.message.message_id.number).collect();
-        let call = self.schedule.calls.fetch_add(1, Ordering::Relaxed);
-        self.schedule.hit("validate_batch_async", call, numbers.iter().copied());
-        let schedule = Arc::clone(&self.schedule);
-        let verdicts = async move {
-            let count = numbers.len();
-            schedule.hit("the future of validate_batch_async", call, numbers);
-            vec![Validity::Valid; count]
-        };
-        self.is_async.then(|| BatchVerdicts::Together(Box::pin(verdicts)))
-    }
-
-    fn expires_at(&self, _: &FullMessage<Self>, _: Timestamp) -> Option<Timestamp> {
-        self.schedule.hit_any("expires_at");
-        None
-    }
-
-    fn message_size(&self, message: &String) -> usize {
-        self.schedule.hit_any("message_size");
-        message.len()
-    }
-
-    fn message_id_size(&self, id: &PlainId) -> usize {
-        self.schedule.hit_any("message_id_size");
-        size_of_val(id)
-    }
-
-    fn peer_filter(&self, _: &u64, action: PeerAction<'_, Self>) -> bool {
-        // A subscription that is refused would change all that follows.
-        if !matches!(action, PeerAction::Subscribe(_)) {
-            self.schedule.hit_any("peer_filter");
-        }
-        true
-    }
-
-    fn reachable_point(&self, peer: &u64) -> Option<u64> {
-        self.schedule.hit_any("reachable_point");
-        Some(*peer)
-    }
-
-    fn transport_stats(&self) -> TransportStats {
-        self.schedule.hit_any("transport_stats");
-        TransportStats::default()
-    }
-
-    fn topic_label(&self, topic: &String) -> String {
-        self.schedule.hit_any("topic_label");
-        topic.clone()
-    }
-
-    fn persistent_points(&self) -> Vec<u64> {
-        self.schedule.hit_any("persistent_points");
-        vec![77]
-    }
-}
 
 /// How the hooks of an engine are used.
 #[derive(Clone, Copy, Debug)]
@@ -211,6 +44,19 @@ struct Run {
     heartbeats: u64,
 }
 
+/// Limits with which all hooks are called.
+fn limits() -> Limits<String> {
+    changed(|limits| {
+        limits.bounds.reconnect_interval_ticks = 1;
+        limits.extensions.refuse_own_messages = true;
+        limits.extensions.skip_author = true;
+        limits.extensions.protocol_violation_penalty = 1.0;
+        limits.extensions.max_message_size = 1_000;
+        let overrides = TopicOverrides::default().with(|topic| topic.max_message_size = Some(500));
+        limits.topics.patterns.push(PatternOverrides { pattern: "joined *".into(), limits: overrides });
+    })
+}
+
 struct HookedEngine {
     engine: Started<PanickingHooks>,
     recording: Recording,
@@ -223,9 +69,15 @@ impl HookedEngine {
     async fn start(mode: Mode, schedule: Arc<Schedule>) -> Self {
         let Mode { named, is_async, batched } = mode;
         let network = PanickingHooks { schedule: Arc::clone(&schedule), named, is_async };
-        let limits = changed(|limits| limits.bounds.reconnect_interval_ticks = 1);
-        let (events, observer) = recorder();
-        let mut builder = Worker::builder(network, limits).manual().arbiters(2).seed(1).observer(observer);
+        let (events, collect) = recorder();
+        let observed = Arc::clone(&schedule);
+        let observer = move |event: &Event<PanickingHooks>| {
+            collect(event);
+            observed.hit_any("observer");
+        };
+        let mut builder = Worker::builder(network, limits()).manual().arbiters(2).seed(1);
+        builder = builder.self_peer(99).observer(observer);
+        builder = builder.input_recorder(Arc::new(PanickingRecorder(Arc::clone(&schedule))));
         if batched {
             builder = builder.batching(Duration::from_secs(3600));
         }
@@ -264,6 +116,8 @@ impl HookedEngine {
                 self.message(2, P2pMessage::IWant { message_ids: vec![id.clone()] });
                 self.message(3, P2pMessage::IDontWant { message_ids: vec![id] });
             }
+            let id = PlainId { number: number + 20_000, topic: "not joined".to_owned() };
+            self.message(4, P2pMessage::FullMessage(full(id)));
             if number % 10 == 9 {
                 self.settle().await;
                 self.engine.worker.process_batch().await;
@@ -301,8 +155,8 @@ impl HookedEngine {
 }
 
 fn full(message_id: PlainId) -> Arc<FullMessage<PanickingHooks>> {
-    let topic = message_id.topic.clone();
-    Arc::new(FullMessage { topic, message_id, message: "content".to_owned() })
+    let (topic, message) = (message_id.topic.clone(), message_id.number.to_string());
+    Arc::new(FullMessage { topic, message_id, message })
 }
 
 /// Runs an engine in which one of `one_of` calls of a hook panics, and one in which none does. Compares them.
@@ -363,7 +217,7 @@ fn an_engine_whose_hooks_always_panic_goes_on() {
                 called.extend(assert_only_the_items_that_panicked_are_lost(mode, 1, 1).await);
             }
         }
-        assert_eq!(called.len(), 16, "the 14 hooks and two futures: {called:?}");
+        assert_eq!(called.len(), 24, "20 hooks, two futures, observer and recorder: {called:?}");
     });
 }
 
@@ -377,8 +231,17 @@ fn an_engine_starts_although_its_hooks_panic() {
         let hooked = HookedEngine::start(mode, Arc::clone(&schedule)).await;
         hooked.engine.worker.tick().await;
         let panics = schedule.panics.lock().expect("the lock is not poisoned").clone();
-        let expected =
-            ["peer_filter", "persistent_points", "reachable_point", "topic_label", "transport_stats"];
+        let expected = [
+            "input_recorder",
+            "observer",
+            "peer_filter",
+            "persistent_points",
+            "reachable_point",
+            "topic_label",
+            "topic_name",
+            "topic_size",
+            "transport_stats",
+        ];
         assert!(panics.keys().copied().eq(expected), "{panics:?}");
         hooked.finish().await;
     });

@@ -17,7 +17,7 @@ use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 /// The log text written so far.
 #[derive(Clone, Default)]
-struct Text(Arc<Mutex<Vec<u8>>>);
+pub struct Text(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Text {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -40,7 +40,7 @@ impl<'a> MakeWriter<'a> for Text {
 
 impl Text {
     /// The lines that contain all parts.
-    fn lines(&self, parts: &[&str]) -> Vec<String> {
+    pub fn lines(&self, parts: &[&str]) -> Vec<String> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         let has_all = |line: &&str| parts.iter().all(|part| line.contains(part));
         text.lines().filter(has_all).map(str::to_owned).collect()
@@ -95,6 +95,14 @@ static SILENT: LazyLock<[Dispatch; 2]> = LazyLock::new(|| {
     [silent(), silent()]
 });
 
+/// A subscriber that writes to the text what `RUST_LOG` would let pass.
+pub fn subscriber(filter: &str) -> (Text, Dispatch) {
+    LazyLock::force(&SILENT);
+    let text = Text::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(text.clone());
+    (text, Dispatch::new(subscriber.with_env_filter(EnvFilter::new(filter)).finish()))
+}
+
 /// Runs a test whose log, filtered as `RUST_LOG` would, is written to `text`.
 fn logged(filter: &str, test: impl AsyncFnOnce(&Engine)) -> Text {
     logged_by(None, filter, test)
@@ -102,11 +110,8 @@ fn logged(filter: &str, test: impl AsyncFnOnce(&Engine)) -> Text {
 
 /// As [`logged`], of an engine with this name.
 fn logged_by(name: Option<&str>, filter: &str, test: impl AsyncFnOnce(&Engine)) -> Text {
-    LazyLock::force(&SILENT);
-    let text = Text::default();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(text.clone());
-    let subscriber = subscriber.with_env_filter(EnvFilter::new(filter)).finish();
-    tracing::subscriber::with_default(subscriber, || {
+    let (text, subscriber) = subscriber(filter);
+    tracing::dispatcher::with_default(&subscriber, || {
         actix_rt::System::new().block_on(async {
             let engine = Engine::start(name);
             engine.started.worker.settle().await;

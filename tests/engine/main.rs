@@ -9,6 +9,7 @@ mod bounds;
 mod byte_budget;
 mod colocation;
 mod concurrency;
+mod ending_pairs;
 mod endings;
 mod event_wakers;
 mod expiry;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, WrapFuture};
 use actix_gossipsub::{
-    DeliveredMessage, DropReason, Limits, RecipientStopped, Refused, RouteResult, Started,
-    plain::PlainNetwork,
+    DeliveredMessage, DropReason, Limits, P2pMessage, P2pOutput, RecipientStopped, Refused, RouteResult,
+    Started, plain::PlainNetwork,
 };
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::support::*;
+use crate::{recording::Recording, support::*};
 
 /// The capacity of the actors' mailboxes.
 const MAILBOX: usize = 4;
@@ -55,8 +55,10 @@ impl Handler<DeliveredMessage<PlainNetwork>> for Slow {
 impl Handler<Output> for Slow {
     type Result = ();
 
-    fn handle(&mut self, _: Output, ctx: &mut Self::Context) {
-        self.receive(0, ctx);
+    fn handle(&mut self, output: Output, ctx: &mut Self::Context) {
+        if let P2pOutput::OutMessage { message: P2pMessage::FullMessage(full), .. } = output {
+            self.receive(full.message_id.number, ctx);
+        }
     }
 }
 
@@ -67,12 +69,16 @@ async fn admitted(engine: &actix_gossipsub::Worker<PlainNetwork>, max: u64) -> (
             return (number, Some(refused));
         }
         engine.settle().await;
-        // The forwarding task and the actor run on this thread.
-        for _ in 0..4 {
-            tokio::task::yield_now().await;
-        }
+        run_tasks().await;
     }
     (max, None)
+}
+
+/// Lets the forwarding task and the actor, which run on this thread, go on until they wait.
+async fn run_tasks() {
+    for _ in 0..4 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[test]
@@ -92,6 +98,46 @@ fn a_slow_actor_behind_the_app_stream_slows_down_admission_and_loses_nothing() {
         }
         worker.p2p_input(message(1, "a", count)).expect("there is room again");
         assert_eq!(received.recv().await, Some(count));
+        worker.shutdown().await;
+        assert_eq!(forwarding.await.expect("no panic"), Ok(()));
+    });
+}
+
+/// Publications are accepted, since their publisher learns what became of them.
+#[test]
+fn what_a_slow_actor_behind_the_p2p_stream_does_not_read_is_dropped_counted_and_reported() {
+    run(async {
+        let builder = manual(PlainNetwork::new(), small_streams());
+        let (recording, Started { worker, mut p2p, app: _app }) = Recording::of(builder, ["a".to_owned()]);
+        worker.p2p_input(connect(1)).expect("accepted");
+        worker.p2p_input(graft(1, "a")).expect("accepted");
+        worker.settle().await;
+        outputs(&mut p2p);
+        let (permits, (sender, mut received)) = (Arc::new(Semaphore::new(0)), mpsc::unbounded_channel());
+        let actor = Slow { permits: Arc::clone(&permits), received: sender }.start();
+        let forwarding = actix::spawn(p2p.forward(actor.recipient()));
+        let mut tickets = Vec::new();
+        for number in 0..10 * STREAM as u64 {
+            let message = PlainNetwork::message("a", number, "content");
+            tickets.push((number, worker.publish(message).expect("accepted")));
+            worker.settle().await;
+            run_tasks().await;
+        }
+        let (dropped, kept): (Vec<_>, Vec<_>) = tickets
+            .iter()
+            .partition(|(_, ticket)| ticket.report().not_sent(DropReason::OutputQueueFull) == 1);
+        assert!(dropped.iter().all(|(_, ticket)| ticket.report().queued == 1));
+        // As with the app stream. All others are dropped.
+        assert!(kept.len() >= STREAM && kept.len() <= STREAM + MAILBOX + 4, "{} are kept", kept.len());
+        let counted = "gossipsub_outputs_dropped_total{lane=publish,reason=output_queue_full}";
+        assert_eq!(recording.count(counted), dropped.len() as u64);
+        permits.add_permits(100_000);
+        for (number, _) in &kept {
+            assert_eq!(received.recv().await, Some(*number));
+        }
+        let next = worker.publish(PlainNetwork::message("a", 1_000, "content")).expect("accepted");
+        assert_eq!(received.recv().await, Some(1_000), "nothing else is kept");
+        assert_eq!(next.report().not_sent(DropReason::OutputQueueFull), 0);
         worker.shutdown().await;
         assert_eq!(forwarding.await.expect("no panic"), Ok(()));
     });

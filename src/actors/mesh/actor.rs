@@ -22,6 +22,7 @@ use crate::{
         shared::{Shared, catch_panic},
         supervisor::messages::SupervisorItem,
     },
+    directory::connection::ConnectionRecord,
     metrics::TopicMeter,
     network::Network,
     outputs::topic_queue::TopicSender,
@@ -225,6 +226,9 @@ impl<N: Network> RunningTopic<N> {
         let outcome = self.state.join(interest, &self.shared.context(&limits, received_at), outbox);
         log::join(&self.state.topic, &outcome);
         self.awaiting_supervisor = !was_joined;
+        if !was_joined && !limits.counts_subscription(true) {
+            self.for_each_subscriber(ConnectionRecord::release_subscription);
+        }
         outbox.counters.input(Input::Join, &outcome);
         if let JoinOutcome::Joined { to_graft } = &outcome {
             self.record_event(EventKind::Joined, received_at);
@@ -247,6 +251,9 @@ impl<N: Network> RunningTopic<N> {
         let outcome = self.state.leave(interest, &self.shared.context(&limits, received_at), outbox);
         log::leave(&self.state.topic, &outcome);
         self.awaiting_supervisor = was_joined && !self.state.is_joined();
+        if self.awaiting_supervisor {
+            self.count_subscribers();
+        }
         outbox.counters.input(Input::Leave, &outcome);
         if let LeaveOutcome::Left { to_prune, .. } = &outcome {
             self.record_event(EventKind::Left, received_at);
@@ -255,6 +262,25 @@ impl<N: Network> RunningTopic<N> {
             }
         }
         self.publish_gauges();
+    }
+
+    /// The subscriptions to the topic count for `max_topics_per_peer` again, because it is joined no more.
+    fn count_subscribers(&self) {
+        let limits = self.shared.limits.load();
+        if !limits.counts_subscription(true) {
+            // As for a joined topic: those that are there are kept, even above the limit.
+            self.for_each_subscriber(|connection| _ = connection.reserve_subscription(&limits, true));
+        }
+    }
+
+    /// Calls `run` for each connection that is subscribed and open.
+    fn for_each_subscriber(&self, run: impl Fn(&ConnectionRecord)) {
+        let directory = &self.shared.directory;
+        let connections = directory.peers_of(&self.state.subscriber_ids()).into_iter();
+        connections
+            .filter_map(|peer| directory.connection(&peer))
+            .filter(|connection| self.state.is_subscriber(connection.connection_id()))
+            .for_each(|connection| run(&connection));
     }
 
     fn execute(&mut self, command: TopicCommand<N>, outbox: &mut Outbox<N>) {
@@ -345,6 +371,10 @@ impl<N: Network> Drop for RunningTopic<N> {
         }
         let closing = self.shared.is_closing();
         self.stop();
+        if !closing && self.state.is_joined() {
+            // A topic that is restarted is joined again.
+            self.count_subscribers();
+        }
         if !closing {
             self.meter.lost();
         }

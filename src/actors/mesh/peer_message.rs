@@ -124,8 +124,9 @@ impl<N: Network> PeerInputHandler<'_, N> {
     }
 
     fn unsubscribe(&self, topic: &mut TopicRef<'_, N>, outbox: &mut Outbox<N>) {
+        let counted = self.counts_subscription(topic);
         if let Some(connection) =
-            self.connection.filter(|it| topic.is_subscriber(self.peer, it.connection_id()))
+            self.connection.filter(|it| counted && topic.is_subscriber(self.peer, it.connection_id()))
         {
             connection.release_subscription();
         }
@@ -200,7 +201,8 @@ impl<N: Network> PeerInputHandler<'_, N> {
     }
 
     /// Reserves one of the peer's `max_topics_per_peer` subscriptions while `handle` runs, and releases it if the peer
-    /// did not subscribe. `subscribes`: whether the peer is subscribed after this outcome.
+    /// did not subscribe. A subscription that does not count needs none. `subscribes`: whether the peer is subscribed after
+    /// this outcome.
     fn with_subscription<T: Copy>(
         &self,
         topic: &mut TopicRef<'_, N>,
@@ -208,14 +210,21 @@ impl<N: Network> PeerInputHandler<'_, N> {
         subscribes: impl FnOnce(T) -> bool,
     ) -> T {
         let subscribed = self.connection.is_some_and(|it| topic.is_subscriber(self.peer, it.connection_id()));
-        let joined = topic.state().is_some_and(TopicState::is_joined);
-        let reserved =
-            self.connection.filter(|connection| connection.reserve_subscription(self.limits, joined));
-        let outcome = handle(topic, reserved.is_some());
-        if let Some(connection) = reserved.filter(|_| subscribed || !subscribes(outcome)) {
+        let counted = self.counts_subscription(topic);
+        let allowed = self
+            .connection
+            .filter(|connection| !counted || connection.reserve_subscription(self.limits, false));
+        let outcome = handle(topic, allowed.is_some());
+        if let Some(connection) = allowed.filter(|_| counted && (subscribed || !subscribes(outcome))) {
             connection.release_subscription();
         }
         outcome
+    }
+
+    /// Whether a subscription to the topic counts for `max_topics_per_peer` now. The topic counts those that it has on their
+    /// connections when it is joined or left.
+    fn counts_subscription(&self, topic: &TopicRef<'_, N>) -> bool {
+        self.limits.counts_subscription(topic.state().is_some_and(TopicState::is_joined))
     }
 
     fn log(&self) -> PeerLog<'_, N> {

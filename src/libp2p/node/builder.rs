@@ -180,7 +180,7 @@ impl Node {
     }
 
     /// Waits until the mesh of a joined topic has at least `peers` peers. A mesh grows at heartbeats. There is no
-    /// timeout; dropping the future has no effect on the node.
+    /// timeout. Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.
@@ -197,7 +197,8 @@ impl Node {
     }
 
     /// Ends the node: leaves all topics, sends what is queued, closes the connections, and waits until all is done.
-    /// [`Worker::shutdown`] and [`NodeDriver`] bound the time. If the future is dropped, the node may end all the same.
+    /// [`Worker::shutdown`] and [`NodeDriver`] bound the time. If the future is dropped after
+    /// its first poll, the node ends all the same.
     pub async fn shutdown(&self) {
         // The outputs end with the engine, and the driver with the outputs.
         self.worker.shutdown().await;
@@ -207,6 +208,8 @@ impl Node {
     /// Ends the node as [`shutdown`](Self::shutdown) does, and returns the backoffs that it has then
     /// ([`Worker::shutdown_with_backoffs`]). A node that starts again with the same key within some seconds takes them over by
     /// [`initial_backoffs`](NodeBuilder::initial_backoffs).
+    ///
+    /// If the future is dropped after its first poll, the node ends all the same, and the backoffs are lost.
     ///
     /// # Errors
     /// The node had ended or was ending before, or its engine did not answer in time.
@@ -219,7 +222,8 @@ impl Node {
     }
 
     /// Ends the node as [`shutdown`](Self::shutdown) does, but leaves no topic ([`Worker::shutdown_for_restart`]): a node that
-    /// starts again with the same key is back in the meshes of its peers within two heartbeats.
+    /// starts again with the same key is back in the meshes of its peers within two heartbeats. If the future is dropped after
+    /// its first poll, the node ends all the same.
     pub async fn shutdown_for_restart(&self) {
         self.worker.shutdown_for_restart().await;
         self.wait_for_driver().await;
@@ -306,7 +310,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Called for each event of the node, on the driver's task; must not block.
+    /// Called for each event of the node, on the driver's task; must not block. A panic of it is logged, and the node goes on.
     pub fn observer(mut self, observer: impl FnMut(NodeEvent<'_>) + Send + 'static) -> Self {
         self.observer = Box::new(observer);
         self

@@ -6,6 +6,7 @@ use std::{
     future::Future,
     io,
     ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -29,9 +30,12 @@ use super::{
     handle::{Command, CommandError, NodeEvent, NodeHandle, PeerInfo},
     transfer::{MAX_ITEMS_PER_ROUND, poll_transfer},
 };
-use crate::libp2p::swarm::{
-    builder::{TransportBehaviour, TransportBehaviourEvent},
-    event::Event,
+use crate::{
+    libp2p::swarm::{
+        builder::{TransportBehaviour, TransportBehaviourEvent},
+        event::Event,
+    },
+    network::hooks::drop_panic,
 };
 
 type Observer = Box<dyn FnMut(NodeEvent<'_>) + Send>;
@@ -65,7 +69,7 @@ pub struct NodeDriver<E, O> {
 
 impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
     /// Ties `swarm` to `engine` and to the outputs of that engine. `observer` is called on the driver's task for each
-    /// event of the node; it must not block.
+    /// event of the node; it must not block. A panic of it is logged, and the node goes on.
     pub fn new(
         mut swarm: Swarm<TransportBehaviour>,
         engine: E,
@@ -88,7 +92,7 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
             outputs,
             commands,
             listening: HashMap::new(),
-            observer: Box::new(observer),
+            observer: contained(observer),
             closing: None,
         };
         (driver, handle)
@@ -253,6 +257,17 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
         }
         if idle { Poll::Pending } else { Poll::Ready(ControlFlow::Continue(())) }
     }
+}
+
+/// An observer that logs the panics of `observer` and goes on. They would end the driver's task.
+fn contained(mut observer: impl FnMut(NodeEvent<'_>) + Send + 'static) -> Observer {
+    Box::new(move |event| {
+        // What a panic may leave half changed is the application's own.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer(event))) {
+            drop_panic(panic);
+            tracing::error!(hook = "observer of the node", "a hook of the application panicked");
+        }
+    })
 }
 
 /// The progress of a node's end.

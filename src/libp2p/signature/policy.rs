@@ -40,7 +40,9 @@ use crate::libp2p::{
 /// [verified](Message::is_verified), and its [`source`](Message::source) is what the sender wrote. Such a source has no effect
 /// on the engine, and the default message id does not rely on it: it follows from the content, so that nobody can take the place
 /// of another peer's message. A [message id function](crate::libp2p::Libp2pNetworkBuilder::message_id) of the application
-/// must have that property too, or anyone can suppress messages by sending others with their ids first.
+/// must have that property too, or anyone can suppress messages by sending others with their ids first. Large messages can be
+/// suppressed even by ones that are found invalid: their IDONTWANT is sent before the verdict. Set
+/// [`idontwant_message_size`](crate::limits::Extensions::idontwant_message_size) to 0 with such ids.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum SignaturePolicy {

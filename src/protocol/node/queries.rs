@@ -1,5 +1,9 @@
 //! Queries of a node's state.
 
+use std::collections::BTreeMap;
+
+use strum::VariantNames as _;
+
 use super::{Node, peer_view::SettledPeerView};
 use crate::{
     admission::totals::Remembered,
@@ -31,6 +35,12 @@ impl<N: Network> Node<N> {
         let mut stats = self.peers.stats();
         stats += self.outbox.stats;
         stats
+    }
+
+    /// The number of entries that a limit removed before their time or kept out, by map, as the metric
+    /// `gossipsub_cache_evictions_total` counts them.
+    pub fn evicted(&self) -> BTreeMap<&'static str, u64> {
+        Remembered::VARIANTS.iter().copied().zip(self.totals.evicted().into_values()).collect()
     }
 
     /// The number of entries of every collection.

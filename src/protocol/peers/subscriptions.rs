@@ -7,7 +7,7 @@ use std::{
     ops::Bound,
 };
 
-use super::Peers;
+use super::{Connection, Peers};
 use crate::{
     network::Network,
     protocol::{
@@ -41,8 +41,11 @@ impl<N: Network> Peers<N> {
 
     /// Whether a peer may subscribe to `topic`.
     pub(crate) fn below_topic_limit(&self, peer: &N::Peer, topic: &N::Topic) -> bool {
-        let topics = self.connections.get(peer).map_or(0, |connection| connection.topics.len());
-        self.limits.is_below_topic_limit(topics, self.is_joined(topic))
+        let below = |counted: usize| self.limits.is_below_topic_limit(counted, self.is_joined(topic));
+        let Some(Connection { topics, .. }) = self.connections.get(peer) else { return below(0) };
+        // Few peers have so many topics that it matters which of them count.
+        let counts = |topic: &&N::Topic| self.limits.counts_subscription(self.is_joined(topic));
+        below(topics.len()) || below(topics.iter().filter(counts).count())
     }
 
     /// Whether there is room for the name of a topic that we have not joined among those of `peer`.

@@ -90,8 +90,14 @@ impl<N: Network> InvalidCache<N> {
         }
     }
 
+    /// Whether the id is new and there is a place for it. One that is kept out is counted.
     fn has_place(&self, id: &N::MessageId) -> bool {
-        !self.contains_id(id) && self.len() < self.max
+        if self.max == 0 || self.contains_id(id) {
+            return false;
+        }
+        let has_place = self.len() < self.max;
+        self.share.count_evicted(usize::from(!has_place));
+        has_place
     }
 
     /// Removes everything.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::source::{Kind, Token, tokens};
+use super::source::{Kind, Token, starts_with, tokens};
 
 /// Where a word is forbidden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,4 +218,34 @@ fn every_file_has_a_header_that_ends_in_a_statement() {
         }
     }
     assert!(wrong.is_empty(), "{} headers:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The public async functions whose comment does not contain what dropping their future does, with their lines.
+fn without_cancellation(tokens: &[Token]) -> Vec<(usize, &str)> {
+    let (mut comment, mut found) = (String::new(), Vec::new());
+    for (at, token) in tokens.iter().enumerate() {
+        if token.kind == Kind::Comment {
+            comment.push_str(&token.text);
+        } else if starts_with(&tokens[at..], &["pub", "async", "fn"]) {
+            let documented = ["ancel", "dropped"].iter().any(|part| comment.contains(part));
+            found.extend((!documented).then(|| (token.line, &*tokens[at + 3].text)));
+        } else if [";", "{", "}"].iter().any(|end| token.is(end)) {
+            comment.clear();
+        }
+    }
+    found
+}
+
+#[test]
+fn every_async_function_of_a_handle_documents_its_cancellation() {
+    let sample =
+        "/// Dropped: the future is dropped.\npub async fn a() {}\n/// B.\n#[must_use]\npub async fn b() {}";
+    assert_eq!(without_cancellation(&tokens(sample)), [(5, "b")]);
+    let mut wrong = Vec::new();
+    for (file, text) in files(&["src/worker", "src/libp2p/node"], &["rs"]) {
+        let tokens = tokens(&text);
+        let found = without_cancellation(&tokens).into_iter();
+        wrong.extend(found.map(|(line, name)| format!("{}:{line}: {name}", file.display())));
+    }
+    assert!(wrong.is_empty(), "{} functions:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -79,10 +79,16 @@ fn subscriptions_to_joined_topics_are_kept_above_the_limit() {
     assert_eq!(fixture.node.subscribe(&0, &9999, now), SubscribeOutcome::TopicLimitExceeded);
     assert_eq!(fixture.node.subscribe(&0, &TOPIC, now), SubscribeOutcome::Subscribed);
     assert_eq!(fixture.graft(0), GraftOutcome::Grafted);
+    // The joined topic does not count.
     fixture.node.unsubscribe(&0, &1, now);
-    assert_eq!(fixture.node.subscribe(&0, &9999, now), SubscribeOutcome::TopicLimitExceeded);
-    fixture.node.unsubscribe(&0, &TOPIC, now);
     assert_eq!(fixture.node.subscribe(&0, &9999, now), SubscribeOutcome::Subscribed);
+    assert_eq!(fixture.node.subscribe(&0, &9998, now), SubscribeOutcome::TopicLimitExceeded);
+    // One that is left counts.
+    fixture.node.leave(&TOPIC, now);
+    fixture.node.unsubscribe(&0, &2, now);
+    assert_eq!(fixture.node.subscribe(&0, &9998, now), SubscribeOutcome::TopicLimitExceeded);
+    fixture.node.unsubscribe(&0, &3, now);
+    assert_eq!(fixture.node.subscribe(&0, &9998, now), SubscribeOutcome::Subscribed);
 }
 
 /// Passes the outputs of each node to the other until there are none.

@@ -25,7 +25,13 @@ struct Fixture {
 
 impl Fixture {
     fn new(validity: Validity, change: impl FnOnce(&mut Bounds)) -> Self {
-        let config = LimitsConfig::default().with(|config| change(&mut config.bounds));
+        let config = LimitsConfig::default().with(|config| {
+            // Refused GRAFTs of unknown topics are remembered.
+            config.extensions.ignore_unknown_grafts = false;
+            // What peers with a low score send is handled.
+            (config.extensions.graylist_threshold, config.extensions.disconnect_threshold) = (None, None);
+            change(&mut config.bounds);
+        });
         let limits: Limits<String> = Limits::try_from(config).expect("valid limits");
         let network = Arc::new(PlainNetwork::with_validator(move |_| validity));
         let mut node = Node::new(network, limits.clone(), NodeOptions::default());
@@ -233,4 +239,90 @@ fn all_backoffs_together_are_bounded_and_those_that_end_first_are_removed() {
     }
     fixture.heartbeats(1600);
     assert_eq!(backoffs(&fixture), 0);
+}
+
+/// Fills maps under these limits. Returns what was evicted or refused by the counter of `map`, and by the difference of what
+/// was added and what is there.
+fn evicted(
+    map: &str,
+    validity: Validity,
+    change: impl FnOnce(&mut Bounds),
+    fill: impl FnOnce(&mut Fixture) -> usize,
+    stored: impl Fn(&Footprint) -> usize,
+) -> (u64, u64) {
+    let mut fixture = Fixture::new(validity, change);
+    let added = fill(&mut fixture);
+    (fixture.node.evicted()[map], (added - stored(&fixture.node.footprint())) as u64)
+}
+
+#[test]
+fn all_that_a_limit_removes_or_keeps_out_is_counted() {
+    let receive = |fixture: &mut Fixture| {
+        (0..TOPICS).for_each(|topic| fixture.receive(topic, 2000, KIB));
+        TOPICS * 2000
+    };
+    let prune = |fixture: &mut Fixture| {
+        for peer in 0..2000 {
+            fixture.node.add_peer(&peer, &ConnectionInfo::default(), fixture.now);
+            fixture.node.prune(
+                &peer,
+                &"0".to_owned(),
+                Vec::new(),
+                Duration::from_secs(60 + peer),
+                fixture.now,
+            );
+        }
+        2000
+    };
+    let graft_unknown = |fixture: &mut Fixture| {
+        for number in 0..10_000 {
+            fixture.node.graft(&(number % 100), &format!("junk-{}", number / 5), fixture.now);
+            fixture.node.drain();
+        }
+        10_000
+    };
+    let decline = |fixture: &mut Fixture| {
+        let id = |number| PlainNetwork::message("0", number, "").message_id;
+        (0..100).for_each(|peer| _ = fixture.node.idontwant(&peer, (0..200).map(id).collect(), fixture.now));
+        100 * 200
+    };
+    let subscribe = |fixture: &mut Fixture| {
+        for number in 0..10_000_u64 {
+            fixture.node.subscribe(&(number % 100), &format!("junk-{number}"), fixture.now);
+        }
+        10_000
+    };
+    let valid = Validity::Valid;
+    let counts = [
+        evicted("history", valid, |b| b.max_history_bytes = 1024 * KIB, receive, |it| it.history),
+        evicted("history", valid, |b| b.max_history_per_topic = 100, receive, |it| it.history),
+        evicted("seen", valid, |b| b.max_seen_bytes = 256 * KIB, receive, |it| it.seen),
+        evicted("seen", valid, |b| b.max_seen_per_topic = 100, receive, |it| it.seen),
+        evicted("invalid", Validity::Invalid, |b| b.max_invalid_bytes = 64 * KIB, receive, |it| it.invalid),
+        evicted("invalid", Validity::Invalid, |b| b.max_invalid_per_topic = 100, receive, |it| it.invalid),
+        evicted("backoffs", valid, |b| b.max_backoff_bytes = 4 * KIB, prune, |it| it.backoffs),
+        evicted("backoffs", valid, |b| b.max_backoffs_per_topic = 100, prune, |it| it.backoffs),
+        evicted(
+            "passive_backoffs",
+            valid,
+            |b| b.max_backoff_bytes = 64 * KIB,
+            graft_unknown,
+            |it| it.backoffs,
+        ),
+        evicted("passive_backoffs", valid, |b| b.max_idle_topics = 100, graft_unknown, |it| it.backoffs),
+        evicted("peer_ids", valid, |b| b.max_peer_id_bytes = 64 * KIB, decline, |it| it.peer_idontwant),
+        evicted(
+            "topic_names",
+            valid,
+            |b| b.max_topic_name_bytes = 64 * KIB,
+            subscribe,
+            |it| it.subscriptions,
+        ),
+    ];
+    for (place, (counted, missing)) in counts.into_iter().enumerate() {
+        assert!(
+            counted == missing && missing > 0,
+            "{counted} of {missing} are counted in case {place}: {counts:?}"
+        );
+    }
 }

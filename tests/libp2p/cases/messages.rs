@@ -62,16 +62,19 @@ async fn a_message_in_the_name_of_another_peer_is_invalid(kind: Kind) {
     .await;
 }
 
-/// Also case 9.
+/// Also case 9. The messages are large enough for an IDONTWANT: one because of the forged message would keep the true one
+/// away.
 async fn a_forged_message_does_not_take_the_place_of_the_true_one(kind: Kind) {
     trial(kind, Setup::default(), async |trial| {
         let (attacker, peer) = (trial.in_mesh().await, trial.in_mesh().await);
         let honest = trial.honest(0);
-        let good = honest.message(1 << 20, 100);
-        let forged = Message { data: Some(b"rubbish".to_vec()), ..good.clone() };
+        let good = honest.message(1 << 20, 2_000);
+        let forged = Message { data: Some(vec![7; 2_000]), ..good.clone() };
         assert_eq!(forged.id(), good.id());
         attacker.send(message(&forged));
         trial.wait_for_score(&attacker, "negative", |score| score < 0.0).await;
+        trial.handled(&peer).await;
+        assert_eq!(peer.declined(), [[0; 0]; 0]);
         honest.publish(std::slice::from_ref(&good));
         peer.wait_for_message(&good).await;
         trial.wait_for_delivery(&good).await;

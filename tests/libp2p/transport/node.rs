@@ -43,6 +43,11 @@ struct Running {
 }
 
 async fn running() -> Running {
+    running_and(|| {}).await
+}
+
+/// `observed` is called at the end of each call of the observer.
+async fn running_and(observed: impl Fn() + Send + 'static) -> Running {
     let key = Keypair::generate_ed25519();
     let network = settings(&key).build();
     let swarm = actix_gossipsub::libp2p::swarm(key, network, &TransportConfig::default()).unwrap();
@@ -53,6 +58,7 @@ async fn running() -> Running {
     let engine = RecordingEngine { inputs: sender, unreachable: unreachable_sender };
     let (node, handle) = NodeDriver::new(swarm, engine, OutputStream(stream), move |event| {
         let _ = event_sender.send(format!("{event:?}"));
+        observed();
     });
     let task = tokio::spawn(node);
     let address = handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
@@ -111,6 +117,33 @@ async fn a_node_carries_inputs_outputs_and_commands() {
 
     alice.handle.shutdown().await;
     tokio::time::timeout(Duration::from_secs(10), alice.task).await.unwrap().unwrap();
+}
+
+/// As `panic!`, without the report of the process's panic hook.
+fn panic_silently() {
+    std::panic::resume_unwind(Box::new("a panic that a test injects"));
+}
+
+#[tokio::test]
+async fn a_node_goes_on_although_its_observer_always_panics() {
+    let (mut alice, mut bob) = (running_and(panic_silently).await, running_and(panic_silently).await);
+    let (a, b) = (alice.handle.peer_id(), bob.handle.peer_id());
+    alice.handle.dial(bob.address.clone()).await.unwrap();
+    assert!(matches!(alice.input().await, P2pInput::NewConnection { peer, .. } if peer == b));
+    assert!(matches!(bob.input().await, P2pInput::NewConnection { peer, .. } if peer == a));
+    // Refused inputs are events too.
+    alice.send_message(b, NetMessage::Unsubscribe { topic: topic() });
+    let subscription = NetMessage::subscribe(topic());
+    alice.send_message(b, subscription.clone());
+    assert_eq!(bob.input().await, P2pInput::InMessage { from_peer: a, message: subscription });
+    let events: Vec<_> = bob.events.try_iter().collect();
+    for kind in ["Listening", "Input", "Refused"] {
+        assert!(events.iter().any(|event| event.starts_with(kind)), "{kind}: {events:?}");
+    }
+    for node in [alice, bob] {
+        node.handle.shutdown().await;
+        tokio::time::timeout(Duration::from_secs(10), node.task).await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]
