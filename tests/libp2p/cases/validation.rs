@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
+use crate::cases::{
     TOPIC, cases,
     peer::{Options, Peer},
     target::{Kind, Setup},
@@ -47,7 +47,7 @@ fn slow(author: &Peer) -> Message {
 
 /// The verdict comes after the time limit of a validation, and after rust-libp2p's message cache, of 5 heartbeats.
 async fn a_message_with_a_late_verdict_is_not_forwarded_and_costs_nobody(kind: Kind) {
-    let second = Duration::from_secs(1) * crate::factor();
+    let second = Duration::from_secs(1) * crate::cases::factor();
     let setup =
         Setup { validates: true, slow_verdict: 3 * second, validation_timeout: second, ..Setup::default() };
     trial(kind, setup, async |trial| {
@@ -64,7 +64,7 @@ async fn a_message_with_a_late_verdict_is_not_forwarded_and_costs_nobody(kind: K
 }
 
 async fn a_promise_is_kept_while_the_message_is_validated(kind: Kind) {
-    let second = Duration::from_secs(1) * crate::factor();
+    let second = Duration::from_secs(1) * crate::cases::factor();
     let setup =
         Setup { validates: true, slow_verdict: 4 * second, iwant_followup: second, ..Setup::default() };
     trial(kind, setup, async |trial| {

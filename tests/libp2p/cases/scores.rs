@@ -2,7 +2,7 @@
 
 use libp2p::identity::Keypair;
 
-use crate::{
+use crate::cases::{
     TOPIC, cases,
     peer::{Options, Peer},
     target::{Kind, Setup},
@@ -162,7 +162,10 @@ async fn every_sender_of_a_rejected_message_is_penalised_once(kind: Kind) {
         // P4 is the square of the number of invalid messages.
         for from in [&first, &second] {
             let score = trial.score(from).await;
-            assert!((crate::target::P4_WEIGHT..crate::target::P4_WEIGHT * 0.9).contains(&score), "{score}");
+            assert!(
+                (crate::cases::target::P4_WEIGHT..crate::cases::target::P4_WEIGHT * 0.9).contains(&score),
+                "{score}"
+            );
         }
     })
     .await;
@@ -179,7 +182,7 @@ async fn a_restarted_peer_gets_messages_while_its_old_connection_is_open(kind: K
         new.send(subscribe(TOPIC, true));
         trial.handled(&new).await;
         drop(old);
-        let arrived = crate::poll_until(async || {
+        let arrived = crate::cases::poll_until(async || {
             let number = 1 << 24 | new.next_number();
             let sent = trial.publish(number, 1, 100);
             trial.heartbeats(1).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
+use crate::cases::{
     TOPIC, cases,
     peer::{Options, Peer, V1_1},
     target::{Kind, Setup},
@@ -103,7 +103,7 @@ async fn small_messages_are_not_declined(kind: Kind) {
 
 /// Also case 14. The heartbeats are long, so that the IDONTWANT does not expire.
 async fn a_declined_message_is_not_forwarded(kind: Kind) {
-    let heartbeat = Duration::from_secs(1) * crate::factor();
+    let heartbeat = Duration::from_secs(1) * crate::cases::factor();
     trial(kind, Setup { heartbeat, ..Setup::default() }, async |trial| {
         let (sender, peer) = (trial.in_mesh().await, trial.in_mesh().await);
         let (declined, other) = (sender.message(7, LARGE), sender.message(8, LARGE));
@@ -139,7 +139,7 @@ const LIMIT: u64 = 3_000;
 
 /// Also case 6.
 async fn idontwant_spam_is_ignored_until_the_next_heartbeat(kind: Kind) {
-    let heartbeat = Duration::from_secs(3) * crate::factor();
+    let heartbeat = Duration::from_secs(3) * crate::cases::factor();
     trial(kind, Setup { heartbeat, ..Setup::default() }, async |trial| {
         let (sender, peer) = (trial.in_mesh().await, trial.in_mesh().await);
         let (beyond, later) = (sender.message(10, LARGE), sender.message(11, LARGE));
@@ -194,7 +194,7 @@ async fn an_rpc_declines_at_most_ten_messages(kind: Kind) {
 
 /// In an anonymous network the peer knows the id before the target publishes.
 async fn a_declined_publication_of_the_target_is_not_sent(kind: Kind) {
-    let heartbeat = Duration::from_secs(1) * crate::factor();
+    let heartbeat = Duration::from_secs(1) * crate::cases::factor();
     trial(kind, Setup { anonymous: true, heartbeat, ..Setup::default() }, async |trial| {
         let anonymous = async || {
             let peer = trial.peer(Options { anonymous: true, ..Options::default() }).await;

@@ -29,7 +29,7 @@ use libp2p::{
 use tokio::sync::mpsc;
 
 use super::state::Shared;
-use crate::wire::Rpc;
+use crate::cases::wire::Rpc;
 
 pub(super) enum Command {
     Dial(Multiaddr),
@@ -87,7 +87,7 @@ pub(super) fn swarm(
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
         .unwrap()
         .with_behaviour(|_| behaviour);
-    builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(crate::IDLE)).build()
+    builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(crate::cases::IDLE)).build()
 }
 
 pub(super) async fn run(

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
+use crate::cases::{
     OTHER, TOPIC, cases,
     peer::{Options, Peer, V1_0},
     target::{Kind, Setup},
@@ -102,7 +102,7 @@ async fn a_graft_without_subscription_gets_an_answer(kind: Kind) {
 
 /// A heartbeat that is longer than it takes to fill a mesh of 12.
 fn full() -> Setup {
-    Setup { heartbeat: Duration::from_secs(4) * crate::factor(), honest: false, ..Setup::default() }
+    Setup { heartbeat: Duration::from_secs(4) * crate::cases::factor(), honest: false, ..Setup::default() }
 }
 
 /// Fills the mesh with 12 peers.

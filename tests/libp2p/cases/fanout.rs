@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{
+use crate::cases::{
     OTHER, TOPIC, cases,
     peer::{Habit, Options, Peer},
     target::{Kind, PUBLISH_THRESHOLD, Setup},
@@ -109,7 +109,7 @@ async fn subscriber(trial: &Trial) -> Peer {
 
 /// Also P7.
 async fn the_fanout_is_topped_up_and_forgotten(kind: Kind) {
-    let setup = Setup { fanout_ttl: Duration::from_secs(2) * crate::factor(), ..Setup::default() };
+    let setup = Setup { fanout_ttl: Duration::from_secs(2) * crate::cases::factor(), ..Setup::default() };
     trial(kind, setup, async |trial| {
         let mut peers = Vec::new();
         for _ in 0..3 {

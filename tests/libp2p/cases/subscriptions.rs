@@ -1,6 +1,6 @@
 //! Subscriptions: the target's own, and the target's bounds on those of its peers.
 
-use crate::{
+use crate::cases::{
     TOPIC, cases,
     target::{Kind, Setup},
     trial::trial,

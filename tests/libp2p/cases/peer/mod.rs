@@ -13,7 +13,7 @@ use futures::StreamExt;
 use libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol, swarm::SwarmEvent};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::{
+use crate::cases::{
     TOPIC, poll_until,
     wire::{Id, Message, Rpc, graft, message, subscribe},
 };

@@ -17,7 +17,7 @@ use actix_gossipsub::{
 use libp2p::{Multiaddr, PeerId};
 
 use super::{Delivered, GOSSIP_THRESHOLD, P4_WEIGHT, P7_WEIGHT, PUBLISH_THRESHOLD, SLOW_DECAY, Setup};
-use crate::wire::Id;
+use crate::cases::wire::Id;
 
 pub struct Ours {
     pub peer: PeerId,

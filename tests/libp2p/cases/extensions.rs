@@ -1,6 +1,6 @@
 //! The extensions of v1.3 and partial messages: a target uses only what both sides have announced.
 
-use crate::{
+use crate::cases::{
     OTHER, TOPIC, cases,
     peer::{Options, V1_2, V1_3},
     target::{Kind, Setup},

@@ -13,7 +13,7 @@ use libp2p::{Multiaddr, PeerId};
 use serde_json::Value;
 
 use super::{Delivered, Setup};
-use crate::{poll_until, trial::NoMeans};
+use crate::cases::{poll_until, trial::NoMeans};
 
 /// The program and its first arguments, separated by spaces.
 pub const PROGRAM: &str = "GOSSIPSUB_CASES_TARGET";

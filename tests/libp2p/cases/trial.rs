@@ -13,7 +13,7 @@ use std::{
 
 use libp2p::PeerId;
 
-use crate::{
+use crate::cases::{
     TOPIC,
     peer::{Habit, Options, Peer},
     poll_until,
@@ -121,7 +121,7 @@ impl Trial {
             assert!(entered.await.is_some(), "the peer enters the mesh");
         } else if self.honest.is_none() {
             // What the specification of these cases waits for a PRUNE.
-            tokio::time::sleep(Duration::from_millis(300) * crate::factor()).await;
+            tokio::time::sleep(Duration::from_millis(300) * crate::cases::factor()).await;
         } else {
             peer.until("a forwarded message", |rpc| !rpc.messages.is_empty()).await;
         }

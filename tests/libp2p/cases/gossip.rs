@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
+use crate::cases::{
     OTHER, TOPIC, cases,
     peer::{Habit, Options, Peer},
     target::{GOSSIP_THRESHOLD, Kind, Setup},
@@ -83,7 +83,7 @@ async fn ihave_spam_gets_a_bounded_answer_and_a_penalty(kind: Kind) {
 }
 
 async fn the_ids_that_are_requested_in_a_heartbeat_are_bounded(kind: Kind) {
-    let heartbeat = Duration::from_secs(2) * crate::factor();
+    let heartbeat = Duration::from_secs(2) * crate::cases::factor();
     trial(kind, Setup { heartbeat, ..Setup::default() }, async |trial| {
         let attacker = trial.lazy().await;
         let start = Instant::now();
@@ -308,7 +308,7 @@ async fn ids_of_any_length_do_no_harm(kind: Kind) {
 
 /// Another peer that offers it is asked when the first has not sent it in time.
 async fn a_message_is_requested_from_one_peer_at_a_time(kind: Kind) {
-    let setup = Setup { iwant_followup: Duration::from_secs(2) * crate::factor(), ..Setup::default() };
+    let setup = Setup { iwant_followup: Duration::from_secs(2) * crate::cases::factor(), ..Setup::default() };
     trial(kind, setup, async |trial| {
         let (first, second) = (trial.lazy().await, trial.lazy().await);
         let id = ids(0..1).next().unwrap();
@@ -318,7 +318,7 @@ async fn a_message_is_requested_from_one_peer_at_a_time(kind: Kind) {
         trial.handled(&second).await;
         trial.heartbeats(1).await;
         assert_eq!(first.wanted().len() + second.wanted().len(), 1);
-        let asked = crate::poll_until(async || {
+        let asked = crate::cases::poll_until(async || {
             second.send(ihave(TOPIC, [id.clone()]));
             trial.heartbeats(1).await;
             (!second.wanted().is_empty()).then_some(())

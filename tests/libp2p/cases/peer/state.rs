@@ -9,7 +9,7 @@ use libp2p::swarm::ConnectionId;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::Habit;
-use crate::{
+use crate::cases::{
     TOPIC,
     wire::{Id, Message, Rpc, iwant, message, prune},
 };

@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::{Delivered, GOSSIP_THRESHOLD, P4_WEIGHT, P7_WEIGHT, PUBLISH_THRESHOLD, SLOW_DECAY, Setup};
-use crate::wire::Id;
+use crate::cases::wire::Id;
 
 type Official = Swarm<gossipsub::Behaviour>;
 type Command = Box<dyn FnOnce(&mut Official) + Send>;
@@ -54,7 +54,7 @@ impl RustLibp2p {
             .unwrap()
             .with_behaviour(|_| behaviour(setup, key))
             .unwrap()
-            .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(crate::IDLE))
+            .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(crate::cases::IDLE))
             .build();
         for topic in &setup.topics {
             swarm.behaviour_mut().subscribe(&IdentTopic::new(*topic)).unwrap();

@@ -12,7 +12,7 @@ use std::{
 
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 
-use crate::{TOPIC, factor, wire::Id};
+use crate::cases::{TOPIC, factor, wire::Id};
 use ours::Ours;
 use program::Program;
 use rust_libp2p::RustLibp2p;

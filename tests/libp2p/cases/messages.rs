@@ -2,7 +2,7 @@
 
 use libp2p::identity::Keypair;
 
-use crate::{
+use crate::cases::{
     OTHER, TOPIC, cases,
     peer::{Options, Peer},
     target::{Kind, Setup},

@@ -8,7 +8,7 @@ use libp2p::{
     identity::Keypair,
 };
 
-use crate::{
+use crate::cases::{
     TOPIC, cases,
     peer::{Options, Peer},
     target::{Kind, Setup},

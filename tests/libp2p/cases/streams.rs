@@ -2,7 +2,7 @@
 
 use actix_gossipsub::libp2p::ConnectionLimits;
 
-use crate::{
+use crate::cases::{
     TOPIC, cases,
     peer::{FLOODSUB, Options, Peer, V1_0, V1_1, V1_2, V1_3},
     target::{Kind, Setup},
