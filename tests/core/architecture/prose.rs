@@ -1,5 +1,5 @@
 //! These tests check the names and the prose of the repository. They find private metaphors in names, comments, messages
-//! and documents, and Rust files without a header.
+//! and documents, and Rust files without a header or with too many lines.
 
 use std::{
     fs,
@@ -88,7 +88,8 @@ fn files(folders: &[&str], extensions: &[&str]) -> Vec<(PathBuf, String)> {
         for entry in fs::read_dir(folder).into_iter().flatten() {
             let path = entry.expect("a readable entry").path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if path.is_dir() && !["target", "traces", "corpus"].contains(&name) {
+            let is_built = name == "target" && path.join("CACHEDIR.TAG").exists();
+            if path.is_dir() && !is_built && !["traces", "corpus"].contains(&name) {
                 below(&path, extensions, found);
             } else if path.extension().is_some_and(|found| extensions.iter().any(|wanted| found == *wanted)) {
                 found.push(path);
@@ -202,6 +203,18 @@ fn no_private_word_is_used() {
         report(&Position { file: &file, line: 1 }, &text, false, &mut wrong);
     }
     assert!(wrong.is_empty(), "{} private words:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn no_file_has_more_than_400_lines() {
+    let mut long = Vec::new();
+    for (file, text) in files(&["src", "examples", "tests", "fuzz", "benches"], &["rs"]) {
+        let lines = text.lines().count();
+        if lines > 400 {
+            long.push(format!("{}: {lines} lines", file.display()));
+        }
+    }
+    assert!(long.is_empty(), "{} files:\n{}", long.len(), long.join("\n"));
 }
 
 #[test]
