@@ -70,6 +70,13 @@ const DISPLAYS: [&str; 2] = ["src/http", "src/cli"];
 /// This file contains the forbidden words.
 const THIS_FILE: &str = "tests/core/architecture/prose.rs";
 
+/// The documents outside of the folders that are read as a whole. The tables of CHANGELOG.md have the former names.
+const DOCUMENTS: [&str; 5] =
+    ["README.md", "CONTRIBUTING.md", "SECURITY.md", "benches/README.md", "benches/method.md"];
+
+/// The section of CONTRIBUTING.md that quotes forbidden words.
+const QUOTES: &str = "\n## Names and prose\n";
+
 /// Words that make a sentence a negation.
 const NEGATIONS: [&str; 17] = [
     "no", "not", "nor", "none", "never", "nothing", "nobody", "neither", "nowhere", "cannot", "can't",
@@ -105,6 +112,12 @@ fn files(folders: &[&str], extensions: &[&str]) -> Vec<(PathBuf, String)> {
         (path.strip_prefix(root).expect("below the root").to_owned(), text)
     };
     found.into_iter().map(read).collect()
+}
+
+/// A document, without the section that quotes forbidden words.
+fn document(name: &str) -> (PathBuf, String) {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("a readable file");
+    (PathBuf::from(name), text.split(QUOTES).next().expect("the start").to_owned())
 }
 
 /// The words of a name, in lower case: `SendQueue` and `send_queue` have two.
@@ -199,7 +212,8 @@ fn no_private_word_is_used() {
             }
         }
     }
-    for (file, text) in files(&["config", "dashboards"], &["toml", "yml", "json", "md"]) {
+    let documents = files(&["config", "dashboards", "docs"], &["toml", "yml", "json", "md"]).into_iter();
+    for (file, text) in documents.chain(DOCUMENTS.map(document)) {
         report(&Position { file: &file, line: 1 }, &text, false, &mut wrong);
     }
     assert!(wrong.is_empty(), "{} private words:\n{}", wrong.len(), wrong.join("\n"));
