@@ -99,7 +99,7 @@ fn outcome(cell: &Cell) -> String {
     texts.join(", ")
 }
 
-/// Those of the benches' README: delivery, p99, growth of the heap, and what remains of it.
+/// The missed aims of `benches/method.md`: delivery, p99, growth of the heap, and what remains of it.
 fn missed_aims(cell: &Cell) -> String {
     let growth =
         |bytes: fn(&Measured) -> u64| cell.median(|run| bytes(run).saturating_sub(run.memory.before) as f64);
@@ -123,7 +123,7 @@ pub fn write(table: &str) {
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     let cores = available_parallelism().map_or(1, usize::from);
     let text = format!(
-        "# Results of the attack bench\n\n{now}, {cores} cores, {} {}. The [benches' README](../README.md#attack) \
+        "# Results of the attack bench\n\n{now}, {cores} cores, {} {}. [How the benches measure](../method.md#attack) \
          explains the attacks and the columns.\n\n{table}",
         std::env::consts::OS,
         std::env::consts::ARCH,

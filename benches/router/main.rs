@@ -1,5 +1,5 @@
 //! This bench measures the cost of routing a message on the engine, on `Node` and in a bare loop: time, instructions
-//! and memory, and the effect of a heartbeat. `benches/README.md` explains the workloads and the fields.
+//! and memory, and the effect of a heartbeat. `benches/method.md` explains the workloads and the fields.
 
 mod baseline;
 mod chart;

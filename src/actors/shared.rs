@@ -29,7 +29,7 @@ use crate::{
     directory::{Directory, limits::CurrentLimits},
     input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
-    metrics::{ByteQueue, Metrics, Queue, QueueDepths, TopicLabels},
+    metrics::{ByteQueue, EngineQueue, Metrics, QueueDepths, TopicLabels},
     network::{
         FullMessage, Network,
         hooks::{Hook, Hooks, drop_panic},
@@ -281,12 +281,12 @@ impl<N: Network> Shared<N> {
         let (inputs, publications) = (self.admission.queued(), self.publications.admission().queued());
         QueueDepths {
             items: enum_map! {
-                Queue::Input => inputs.items(),
-                Queue::Publication => publications.items(),
-                Queue::Supervisor => self.supervisor.len(),
-                Queue::Router => self.router.len(),
-                Queue::P2pOutput => self.p2p.len(),
-                Queue::AppOutput => self.app.len(),
+                EngineQueue::Input => inputs.items(),
+                EngineQueue::Publication => publications.items(),
+                EngineQueue::Supervisor => self.supervisor.len(),
+                EngineQueue::Router => self.router.len(),
+                EngineQueue::P2pOutput => self.p2p.len(),
+                EngineQueue::AppOutput => self.app.len(),
             },
             bytes: enum_map! {
                 ByteQueue::Input => inputs.bytes(),

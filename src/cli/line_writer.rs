@@ -26,9 +26,10 @@ pub const TICK: Duration = Duration::from_secs(10);
 
 /// Queues lines for the thread. Clones share it.
 #[derive(Clone)]
-pub struct LineWriter(Arc<Queue>);
+pub struct LineWriter(Arc<LineQueue>);
 
-struct Queue {
+/// The lines that wait for the thread.
+struct LineQueue {
     commands: Sender<Command>,
     /// Bytes that wait to be written.
     bytes: AtomicUsize,
@@ -66,7 +67,8 @@ impl LineWriter {
         lines: impl Lines,
     ) -> Result<(Self, LineWriterEnd), Failure> {
         let (commands, receiver) = channel();
-        let queue = Self(Arc::new(Queue { commands, bytes: AtomicUsize::new(0), lost: AtomicU64::new(0) }));
+        let queue =
+            Self(Arc::new(LineQueue { commands, bytes: AtomicUsize::new(0), lost: AtomicU64::new(0) }));
         let (end, ended) = channel();
         let mut thread = Thread { queue: queue.clone(), commands: receiver, out: BufWriter::new(out), lines };
         let run = move || {

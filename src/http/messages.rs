@@ -97,7 +97,7 @@ struct Shared<N: Network> {
     contents: Box<dyn MessageContents<N>>,
     publications: Arc<Semaphore>,
     reader_permits: Arc<Semaphore>,
-    readers: Mutex<Vec<Arc<Queue<N>>>>,
+    readers: Mutex<Vec<Arc<ReaderQueue<N>>>>,
     /// The number of readers: while it is 0, no message is encoded.
     count: AtomicUsize,
     /// Whether the streams end when all is read.
@@ -162,7 +162,7 @@ impl<N: Displayable> Messages<N> {
     /// The messages from now on, of one topic or of all. `None` if there are as many readers as are allowed.
     pub(super) fn read(&self, worker: &Worker<N>, filter: Filter<N>) -> Option<Reader<N>> {
         let permit = Arc::clone(&self.shared.reader_permits).try_acquire_owned().ok()?;
-        let queue = Arc::new(Queue { filter, inner: Mutex::default(), worker: worker.clone() });
+        let queue = Arc::new(ReaderQueue { filter, inner: Mutex::default(), worker: worker.clone() });
         let mut readers = lock(&self.shared.readers);
         readers.push(Arc::clone(&queue));
         self.shared.count.store(readers.len(), Ordering::Release);
@@ -193,7 +193,7 @@ pub(super) enum Filter<N: Network> {
 }
 
 /// The unread messages of one reader.
-struct Queue<N: Network> {
+struct ReaderQueue<N: Network> {
     filter: Filter<N>,
     worker: Worker<N>,
     inner: Mutex<Inner>,
@@ -201,7 +201,7 @@ struct Queue<N: Network> {
 
 #[derive(Default)]
 struct Inner {
-    unread: VecDeque<Unread>,
+    unread: VecDeque<ReaderItem>,
     bytes: usize,
     /// The messages that had no room behind the queued ones.
     missed: u64,
@@ -209,13 +209,13 @@ struct Inner {
 }
 
 /// What a reader gets.
-pub(super) enum Unread {
+pub(super) enum ReaderItem {
     Message(Bytes),
     /// The number of messages that are missing here.
     Missed(u64),
 }
 
-impl<N: Network> Queue<N> {
+impl<N: Network> ReaderQueue<N> {
     fn wants(&self, topic: &N::Topic) -> bool {
         match &self.filter {
             Filter::Nothing => false,
@@ -231,10 +231,10 @@ impl<N: Network> Queue<N> {
         if has_room || inner.unread.is_empty() {
             if inner.missed > 0 {
                 let missed = mem::take(&mut inner.missed);
-                inner.unread.push_back(Unread::Missed(missed));
+                inner.unread.push_back(ReaderItem::Missed(missed));
             }
             inner.bytes += message.len();
-            inner.unread.push_back(Unread::Message(message.clone()));
+            inner.unread.push_back(ReaderItem::Message(message.clone()));
         } else {
             inner.missed += 1;
             self.worker.count_unstreamed(StreamItem::Message, 1);
@@ -249,7 +249,7 @@ impl<N: Network> Queue<N> {
 
 /// The end of the queue that the stream reads. Dropping it makes room for another reader.
 pub(super) struct Reader<N: Displayable> {
-    queue: Arc<Queue<N>>,
+    queue: Arc<ReaderQueue<N>>,
     messages: Messages<N>,
     _permit: OwnedSemaphorePermit,
 }
@@ -261,16 +261,16 @@ impl<N: Displayable> Reader<N> {
     }
 
     /// The next message. It registers the waker under the lock under which [`Messages::end`] takes it.
-    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Unread> {
+    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<ReaderItem> {
         let mut inner = lock(&self.queue.inner);
         if let Some(next) = inner.unread.pop_front() {
-            if let Unread::Message(message) = &next {
+            if let ReaderItem::Message(message) = &next {
                 inner.bytes -= message.len();
             }
             return Poll::Ready(next);
         }
         if inner.missed > 0 {
-            return Poll::Ready(Unread::Missed(mem::take(&mut inner.missed)));
+            return Poll::Ready(ReaderItem::Missed(mem::take(&mut inner.missed)));
         }
         inner.waker = Some(cx.waker().clone());
         Poll::Pending

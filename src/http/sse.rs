@@ -15,7 +15,7 @@ use super::{
     Displayable,
     handlers::events::record,
     identifier::Identifier,
-    messages::{Reader, Unread},
+    messages::{Reader, ReaderItem},
     responses::{EngineNotice, Missed},
     time::WallClock,
 };
@@ -76,8 +76,8 @@ impl<N: Displayable> EventStream<N> {
 
     fn poll_message(&self, cx: &Context<'_>) -> Poll<Bytes> {
         self.messages.poll_next(cx).map(|unread| match unread {
-            Unread::Message(message) => message,
-            Unread::Missed(messages) => event("missed", &Missed { messages, events: 0 }),
+            ReaderItem::Message(message) => message,
+            ReaderItem::Missed(messages) => event("missed", &Missed { messages, events: 0 }),
         })
     }
 

@@ -5,9 +5,9 @@ use strum::VariantNames;
 
 use super::{
     labels::{
-        AfterPanic, BoundedQueue, ByteQueue, ComponentStat, DegreeBound, Handled, IdListType, Malformed,
-        Queue, RpcDirection, RpcType, ScoreStat, SendPath, StreamItem, TimedQueue, Undelivered, Unvalidated,
-        Verdict,
+        AfterPanic, BoundedQueue, ByteQueue, ComponentStat, DegreeBound, EngineQueue, Handled, IdListType,
+        Malformed, RpcDirection, RpcType, ScoreStat, SendPath, StreamItem, TimedQueue, Undelivered,
+        Unvalidated, Verdict,
     },
     metric::{Label, Metric, Values},
 };
@@ -243,7 +243,7 @@ const RPC_DIRECTION: Label = Label::one_of("direction", RpcDirection::VARIANTS);
 const RESPONSE: Label = Label::one_of("response", IWantResponse::VARIANTS);
 const PROMISE: Label = Label::one_of("event", PromiseEvent::VARIANTS);
 const HANDLED: Label = Label::one_of("input", Handled::VARIANTS);
-const QUEUE: Label = Label::one_of("queue", Queue::VARIANTS);
+const QUEUE: Label = Label::one_of("queue", EngineQueue::VARIANTS);
 const BYTE_QUEUE: Label = Label::one_of("queue", ByteQueue::VARIANTS);
 const BOUNDED_QUEUE: Label = Label::one_of("queue", BoundedQueue::VARIANTS);
 const TIMED_QUEUE: Label = Label::one_of("queue", TimedQueue::VARIANTS);

@@ -176,7 +176,7 @@ pub(crate) enum Handled {
 /// A queue of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]
-pub(crate) enum Queue {
+pub(crate) enum EngineQueue {
     Input,
     Publication,
     Supervisor,

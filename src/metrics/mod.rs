@@ -26,7 +26,7 @@ mod topic;
 pub(crate) use engine::{Metrics, OutputCounts};
 #[cfg(feature = "http")]
 pub(crate) use labels::StreamItem;
-pub(crate) use labels::{ByteQueue, Handled, Queue, TimedQueue, Undelivered};
+pub(crate) use labels::{ByteQueue, EngineQueue, Handled, TimedQueue, Undelivered};
 #[cfg(feature = "prometheus")]
 pub use prometheus::with_buckets;
 pub(crate) use registry::RecorderSource;

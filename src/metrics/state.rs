@@ -5,7 +5,7 @@ use enum_map::{EnumArray, EnumMap, enum_map};
 
 use super::{
     catalogue::*,
-    labels::{BoundedQueue, ByteQueue, ComponentStat, DegreeBound, Malformed, Queue, ScoreStat},
+    labels::{BoundedQueue, ByteQueue, ComponentStat, DegreeBound, EngineQueue, Malformed, ScoreStat},
     registry::Registry,
 };
 use crate::{
@@ -31,7 +31,7 @@ pub(crate) struct Gauges {
     peers_by_score: EnumMap<ScoreBand, Gauge>,
     peer_score: EnumMap<ScoreStat, Gauge>,
     score_component: EnumMap<ScoreComponent, EnumMap<ComponentStat, Gauge>>,
-    queue_depth: EnumMap<Queue, Gauge>,
+    queue_depth: EnumMap<EngineQueue, Gauge>,
     queue_bytes: EnumMap<ByteQueue, Gauge>,
     /// In the order of [`Footprint::maps`].
     caches: Vec<Gauge>,
@@ -58,7 +58,7 @@ pub(crate) struct Gauges {
 /// The current length of each queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueDepths {
-    pub(crate) items: EnumMap<Queue, usize>,
+    pub(crate) items: EnumMap<EngineQueue, usize>,
     pub(crate) bytes: EnumMap<ByteQueue, usize>,
 }
 

@@ -17,14 +17,14 @@ use tokio::sync::Notify;
 /// The waiting publishers by topic.
 #[derive_where(Default; T: Eq + Hash)]
 pub(crate) struct WaitingPublishers<T> {
-    topics: DashMap<T, Waiting, RandomState>,
+    topics: DashMap<T, TopicPublishers, RandomState>,
     /// The number of topics in the map: while it is 0, nothing is looked up there.
     count: AtomicUsize,
 }
 
 /// The publishers of one topic.
 #[derive(Default)]
-struct Waiting {
+struct TopicPublishers {
     publishers: usize,
     changed: Arc<Notify>,
 }
@@ -36,7 +36,7 @@ impl<T: Eq + Hash + Clone> WaitingPublishers<T> {
             Entry::Occupied(entry) => entry.into_ref(),
             Entry::Vacant(entry) => {
                 self.count.fetch_add(1, Ordering::AcqRel);
-                entry.insert(Waiting::default())
+                entry.insert(TopicPublishers::default())
             }
         };
         waiting.publishers += 1;
@@ -72,7 +72,7 @@ pub(crate) struct WaitingPublisher<T: Eq + Hash + Clone> {
 
 impl<T: Eq + Hash + Clone> Drop for WaitingPublisher<T> {
     fn drop(&mut self) {
-        let is_last = |_: &T, waiting: &mut Waiting| {
+        let is_last = |_: &T, waiting: &mut TopicPublishers| {
             waiting.publishers -= 1;
             waiting.publishers == 0
         };

@@ -31,7 +31,7 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Records an engine's inputs to a file, in the form that [this module](super) describes. Give it to
 /// [`WorkerBuilder::input_recorder`](crate::WorkerBuilder::input_recorder), to one engine only.
 pub struct FileRecorder<N: Recordable> {
-    queue: Arc<Queue<N>>,
+    queue: Arc<OpQueue<N>>,
     writer: Mutex<Option<JoinHandle<io::Result<u64>>>>,
 }
 
@@ -44,7 +44,8 @@ pub struct Recorded {
     pub lost: u64,
 }
 
-struct Queue<N: Recordable> {
+/// The recorded inputs that wait for the writer.
+struct OpQueue<N: Recordable> {
     /// The lock decides the order of the lines in the file.
     state: Mutex<State<N>>,
     changed: Condvar,
@@ -79,7 +80,7 @@ impl<N: Recordable> FileRecorder<N> {
     /// # Errors
     /// The thread that writes can't be started.
     pub fn to_writer(out: impl Write + Send + 'static, max_lines: usize) -> io::Result<Arc<Self>> {
-        let queue = Arc::new(Queue { state: Mutex::default(), changed: Condvar::new(), max_lines });
+        let queue = Arc::new(OpQueue { state: Mutex::default(), changed: Condvar::new(), max_lines });
         let lines = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("recording".to_owned());
         let writer = thread.spawn(move || lines.write_to(out))?;
@@ -179,7 +180,7 @@ impl<N: Recordable> InputRecorder<N> for FileRecorder<N> {
     }
 }
 
-impl<N: Recordable> Queue<N> {
+impl<N: Recordable> OpQueue<N> {
     fn push(&self, now: &dyn Fn() -> Timestamp, op: impl FnOnce(&Hooks<N>) -> Op<N>) {
         let state = &mut *lock(&self.state);
         let Some(network) = state.network.as_ref().filter(|_| !state.finished) else { return };

@@ -1,6 +1,9 @@
 //! The observer of an engine that is given none: it logs.
 
-use crate::{network::Network, protocol::event::Event};
+use crate::{
+    network::Network,
+    protocol::{event::Event, outcome::decision::PeerDecision},
+};
 
 /// The default observer: it logs events, except inputs.
 pub(super) fn log_event<N: Network>(event: &Event<N>) {
@@ -14,7 +17,8 @@ pub(super) fn log_event<N: Network>(event: &Event<N>) {
             tracing::warn!(
                 ?peer,
                 max_topics,
-                "subscription ignored: the peer has max_topics_per_peer topics"
+                reason = PeerDecision::SubscribeRefused.explanation(),
+                "subscription ignored"
             );
         }
         Event::InputRefused { depth, reason } => tracing::warn!(depth, reason, "inputs refused"),

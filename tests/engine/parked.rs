@@ -16,12 +16,12 @@ use crate::{
 
 /// A network whose messages are of unknown validity until the test decides them.
 #[derive(Clone, Default)]
-struct Undecided {
+struct UnknownUntilDecided {
     ids: Arc<Mutex<BTreeSet<u64>>>,
     contents: Arc<Mutex<BTreeSet<u64>>>,
 }
 
-impl Undecided {
+impl UnknownUntilDecided {
     /// The id and the content of this message are valid from now on.
     fn decide(&self, number: u64) {
         self.decide_id(number);
@@ -38,7 +38,7 @@ fn verdict(decided: &Mutex<BTreeSet<u64>>, id: &PlainId) -> Validity {
     if decided { Validity::Valid } else { Validity::Unknown }
 }
 
-impl Network for Undecided {
+impl Network for UnknownUntilDecided {
     type Peer = u64;
     type Topic = String;
     type MessageId = PlainId;
@@ -79,14 +79,14 @@ fn independent_topics() -> Limits<String> {
     })
 }
 
-fn message(topic: &str, number: u64) -> P2pInput<Undecided> {
+fn message(topic: &str, number: u64) -> P2pInput<UnknownUntilDecided> {
     let message_id = PlainId { topic: topic.to_owned(), number };
     let full = FullMessage { topic: topic.to_owned(), message_id, message: "content".to_owned() };
     P2pInput::message(1, P2pMessage::FullMessage(full.into()))
 }
 
 /// Tries the parked messages again. Returns the numbers of the delivered ones.
-async fn check(engine: &mut Started<Undecided>) -> Vec<u64> {
+async fn check(engine: &mut Started<UnknownUntilDecided>) -> Vec<u64> {
     engine.worker.check_parked().await;
     std::iter::from_fn(|| engine.app.try_recv()).map(|full| full.message_id.number).collect()
 }
@@ -94,7 +94,7 @@ async fn check(engine: &mut Started<Undecided>) -> Vec<u64> {
 #[test]
 fn a_parked_message_waits_for_those_of_its_own_topic_only() {
     run(async {
-        let network = Undecided::default();
+        let network = UnknownUntilDecided::default();
         let builder = Worker::builder(network.clone(), independent_topics()).manual().arbiters(2);
         let mut engine = builder.start(["a".to_owned(), "b".to_owned()]).expect("inside a system");
         for (topic, number) in [("a", 1), ("a", 3), ("b", 2), ("b", 4)] {
@@ -112,7 +112,7 @@ fn a_parked_message_waits_for_those_of_its_own_topic_only() {
 #[test]
 fn a_message_that_stays_undecided_is_dropped_and_counted() {
     run(async {
-        let network = Undecided::default();
+        let network = UnknownUntilDecided::default();
         let builder = Worker::builder(network.clone(), independent_topics()).manual().arbiters(2);
         let (recording, mut engine) = Recording::of(builder, ["a".to_owned()]);
         // The id of one is never decided, the content of the other is not.
@@ -121,7 +121,7 @@ fn a_message_that_stays_undecided_is_dropped_and_counted() {
             engine.worker.p2p_input(message("a", number)).expect("the input is accepted");
         }
         engine.worker.settle().await;
-        let parked = async |engine: &Started<Undecided>| {
+        let parked = async |engine: &Started<UnknownUntilDecided>| {
             engine.worker.footprint().await.expect("the engine runs").parked
         };
         for _ in 0..PARKED_TICKS {

@@ -1,4 +1,5 @@
-//! These tests run the libp2p transport over real sockets on loopback, alone and together with the engine.
+//! These tests run the libp2p transport over real sockets on loopback, alone, together with the engine, and as whole nodes
+//! against peers of other implementations.
 
 mod behaviour;
 mod cases;

@@ -20,7 +20,7 @@ use ::libp2p::{
 
 use super::{
     config::ConnectionLimits,
-    table::{ConnectionTable, Remote, Standing},
+    table::{ConnectionTable, PeerPriority, Remote},
 };
 use crate::{
     libp2p::{
@@ -46,14 +46,14 @@ pub type DirectSource = dyn Fn(&PeerId) -> bool + Send + Sync;
 /// [`ConnectionRefusal`].
 pub struct LimitsBehaviour {
     table: ConnectionTable,
-    peers: Standings,
+    peers: Priorities,
     state: Arc<TransportState>,
     /// The connections that give way.
     closing: VecDeque<(PeerId, ConnectionId)>,
 }
 
 /// What is known of peers.
-struct Standings {
+struct Priorities {
     privileged: HashSet<PeerId>,
     direct: Option<Arc<DirectSource>>,
     scores: Option<Arc<ScoreSource>>,
@@ -80,7 +80,7 @@ impl LimitsBehaviour {
     ) -> Self {
         Self {
             table: ConnectionTable::new(limits.effective()),
-            peers: Standings {
+            peers: Priorities {
                 privileged: privileged.into_iter().collect(),
                 direct: None,
                 scores: None,
@@ -108,8 +108,8 @@ impl LimitsBehaviour {
         peer: PeerId,
         address: &Multiaddr,
     ) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
-        let standing = self.peers.standing(&peer);
-        let admitted = self.table.identify(id, peer, standing, |peer| self.peers.rank(peer));
+        let priority = self.peers.priority(&peer);
+        let admitted = self.table.identify(id, peer, priority, |peer| self.peers.rank(peer));
         admitted
             .map(|()| dummy::ConnectionHandler)
             .map_err(|reason| self.refused(reason, address, Some(peer)))
@@ -133,20 +133,20 @@ impl LimitsBehaviour {
     }
 }
 
-impl Standings {
-    fn standing(&self, peer: &PeerId) -> Standing {
+impl Priorities {
+    fn priority(&self, peer: &PeerId) -> PeerPriority {
         let is_direct = || self.direct.as_deref().is_some_and(|is_direct| is_direct(peer));
         if self.privileged.contains(peer) || is_direct() {
-            return Standing::Privileged;
+            return PeerPriority::Privileged;
         }
-        Standing::Score(self.score(peer))
+        PeerPriority::Score(self.score(peer))
     }
 
     /// The score of a peer, infinity if it is privileged.
     fn rank(&self, peer: &PeerId) -> f64 {
-        match self.standing(peer) {
-            Standing::Privileged => f64::INFINITY,
-            Standing::Score(score) => score,
+        match self.priority(peer) {
+            PeerPriority::Privileged => f64::INFINITY,
+            PeerPriority::Score(score) => score,
         }
     }
 
@@ -196,9 +196,9 @@ impl NetworkBehaviour for LimitsBehaviour {
         addresses: &[Multiaddr],
         _: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        let standing = peer.map(|peer| self.peers.standing(&peer));
+        let priority = peer.map(|peer| self.peers.priority(&peer));
         let recommended = self.state.px_dials().contains(&id);
-        self.table.add_outbound(id, standing, recommended).map(|()| Vec::new()).map_err(|reason| {
+        self.table.add_outbound(id, priority, recommended).map(|()| Vec::new()).map_err(|reason| {
             self.state.refusals().add(reason, addresses.first(), peer);
             ConnectionDenied::new(reason)
         })

@@ -29,7 +29,7 @@ pub(super) struct Remote {
 
 /// What a peer may do when the system is full.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Standing {
+pub(super) enum PeerPriority {
     /// A direct, trusted or bootstrap peer: it is always admitted, and another connection gives way.
     Privileged,
     /// If it is above 0, an inbound connection of a peer with a lower score gives way. 0 if the peer has no score.
@@ -43,7 +43,7 @@ struct Entry {
     /// The address that it is counted on.
     ip: Option<IpAddr>,
     /// Set once the peer is identified.
-    peer: Option<(PeerId, Standing)>,
+    peer: Option<(PeerId, PeerPriority)>,
     /// Another connection must close for this one.
     needs_room: bool,
     /// It is closing for another one.
@@ -93,17 +93,17 @@ impl ConnectionTable {
         Ok(())
     }
 
-    /// We are about to dial. `standing` is that of the peer, if it is known. `recommended`: another peer recommended it
+    /// We are about to dial. `priority` is that of the peer, if it is known. `recommended`: another peer recommended it
     /// (px), so that the reserve for our dials is not for it.
     pub(super) fn add_outbound(
         &mut self,
         id: ConnectionId,
-        standing: Option<Standing>,
+        priority: Option<PeerPriority>,
         recommended: bool,
     ) -> Result<(), ConnectionRefusal> {
         // The address that answers is known later.
         let cost = self.cost(false, Remote { ip: None, has_socket: true });
-        if standing != Some(Standing::Privileged) {
+        if priority != Some(PeerPriority::Privileged) {
             self.check_pending(cost)?;
             self.system.check(cost, &self.limits.system)?;
             if recommended && self.system.connections() >= self.limits.system.inbound {
@@ -120,7 +120,7 @@ impl ConnectionTable {
         &mut self,
         id: ConnectionId,
         peer: PeerId,
-        standing: Standing,
+        priority: PeerPriority,
         score: impl Fn(&PeerId) -> f64,
     ) -> Result<(), ConnectionRefusal> {
         let Some(cost) = self.connections.get(&id).map(|entry| entry.cost) else { return Ok(()) };
@@ -131,17 +131,17 @@ impl ConnectionTable {
         let fits = self.system.with_resources_of(&self.pending).check(added, &self.limits.system);
         let needs_room = fits.is_err();
         if let Err(full) = fits {
-            match standing {
-                Standing::Privileged => {}
-                Standing::Score(own) if self.lowest_inbound(own, id, &score).is_some() => {}
-                Standing::Score(_) => return Err(full),
+            match priority {
+                PeerPriority::Privileged => {}
+                PeerPriority::Score(own) if self.lowest_inbound(own, id, &score).is_some() => {}
+                PeerPriority::Score(_) => return Err(full),
             }
         }
         self.pending.remove(cost);
         self.system.add(cost);
         self.peers.entry(peer).or_default().add(cost);
         if let Some(entry) = self.connections.get_mut(&id) {
-            entry.peer = Some((peer, standing));
+            entry.peer = Some((peer, priority));
             entry.needs_room = needs_room;
         }
         Ok(())
@@ -158,8 +158,8 @@ impl ConnectionTable {
             return None;
         }
         let below = match entry.peer?.1 {
-            Standing::Privileged => f64::INFINITY,
-            Standing::Score(own) => own,
+            PeerPriority::Privileged => f64::INFINITY,
+            PeerPriority::Score(own) => own,
         };
         let (peer, victim) = self.lowest_inbound(below, id, &score)?;
         self.connections.get_mut(&victim)?.gives_way = true;
@@ -249,12 +249,12 @@ mod tests {
     fn connect(
         table: &mut ConnectionTable,
         n: usize,
-        standing: Standing,
+        priority: PeerPriority,
         score: impl Fn(&PeerId) -> f64 + Copy,
     ) -> Result<Option<(PeerId, ConnectionId)>, ConnectionRefusal> {
         let [.., high, low] = n.to_be_bytes();
         table.add_inbound(id(n), tcp([10, 0, high, low]), Instant::now())?;
-        let admitted = table.identify(id(n), PeerId::random(), standing, score);
+        let admitted = table.identify(id(n), PeerId::random(), priority, score);
         if admitted.is_err() {
             table.remove(id(n));
         }
@@ -293,16 +293,16 @@ mod tests {
         let mut table = table(20, 16);
         let score = |_: &PeerId| 0.0;
         for n in 0..16 {
-            assert_eq!(connect(&mut table, n, Standing::Score(0.0), score), Ok(None));
+            assert_eq!(connect(&mut table, n, PeerPriority::Score(0.0), score), Ok(None));
         }
-        assert_eq!(connect(&mut table, 16, Standing::Score(0.0), score), Err(ConnectionRefusal::Inbound));
+        assert_eq!(connect(&mut table, 16, PeerPriority::Score(0.0), score), Err(ConnectionRefusal::Inbound));
         assert_eq!(table.add_outbound(id(19), None, true), Err(ConnectionRefusal::PxBudget));
         for n in 20..24 {
             assert_eq!(table.add_outbound(id(n), None, false), Ok(()));
-            assert_eq!(table.identify(id(n), PeerId::random(), Standing::Score(0.0), score), Ok(()));
+            assert_eq!(table.identify(id(n), PeerId::random(), PeerPriority::Score(0.0), score), Ok(()));
         }
         assert_eq!(table.add_outbound(id(24), None, false), Err(ConnectionRefusal::Connections));
-        assert_eq!(table.add_outbound(id(24), Some(Standing::Privileged), false), Ok(()));
+        assert_eq!(table.add_outbound(id(24), Some(PeerPriority::Privileged), false), Ok(()));
         (0..25).for_each(|n| table.remove(id(n)));
         assert!(is_empty(&table));
     }
@@ -314,17 +314,23 @@ mod tests {
         let score = |peer: &PeerId| peers.iter().position(|known| known == peer).map_or(5.0, |n| n as f64);
         for (n, peer) in peers.iter().enumerate() {
             table.add_inbound(id(n), tcp([10, 0, 0, n as u8]), Instant::now()).unwrap();
-            table.identify(id(n), *peer, Standing::Score(score(peer)), score).unwrap();
+            table.identify(id(n), *peer, PeerPriority::Score(score(peer)), score).unwrap();
             assert_eq!(table.on_established(id(n), score), None);
         }
         // A peer without a score and one whose score is no better are refused.
         for own in [0.0, -1.0] {
-            assert_eq!(connect(&mut table, 3, Standing::Score(own), score), Err(ConnectionRefusal::Inbound));
+            assert_eq!(
+                connect(&mut table, 3, PeerPriority::Score(own), score),
+                Err(ConnectionRefusal::Inbound)
+            );
         }
-        assert_eq!(connect(&mut table, 4, Standing::Score(0.5), score), Ok(Some((peers[0], id(0)))));
+        assert_eq!(connect(&mut table, 4, PeerPriority::Score(0.5), score), Ok(Some((peers[0], id(0)))));
         // It closes already: the next one gives way to a trusted peer.
-        assert_eq!(connect(&mut table, 5, Standing::Privileged, score), Ok(Some((peers[1], id(1)))));
-        assert_eq!(connect(&mut table, 6, Standing::Score(1.0), score), Err(ConnectionRefusal::Connections));
+        assert_eq!(connect(&mut table, 5, PeerPriority::Privileged, score), Ok(Some((peers[1], id(1)))));
+        assert_eq!(
+            connect(&mut table, 6, PeerPriority::Score(1.0), score),
+            Err(ConnectionRefusal::Connections)
+        );
         (0..7).for_each(|n| table.remove(id(n)));
         assert!(is_empty(&table) && table.giving_way == 0);
     }
@@ -334,9 +340,9 @@ mod tests {
         let mut table = table(2, 1);
         let privileged = |_: &PeerId| f64::INFINITY;
         for n in 0..5 {
-            assert_eq!(connect(&mut table, n, Standing::Privileged, privileged), Ok(None));
+            assert_eq!(connect(&mut table, n, PeerPriority::Privileged, privileged), Ok(None));
         }
-        let refused = connect(&mut table, 5, Standing::Score(9.0), privileged);
+        let refused = connect(&mut table, 5, PeerPriority::Score(9.0), privileged);
         assert_eq!(refused, Err(ConnectionRefusal::Connections));
     }
 
@@ -344,8 +350,8 @@ mod tests {
     fn a_connection_of_a_peer_that_ceased_to_be_privileged_gives_way_as_any_other() {
         let mut table = table(1, 1);
         let privileged = |_: &PeerId| f64::INFINITY;
-        assert_eq!(connect(&mut table, 0, Standing::Privileged, privileged), Ok(None));
-        let gave_way = connect(&mut table, 1, Standing::Privileged, |_| 0.0).unwrap();
+        assert_eq!(connect(&mut table, 0, PeerPriority::Privileged, privileged), Ok(None));
+        let gave_way = connect(&mut table, 1, PeerPriority::Privileged, |_| 0.0).unwrap();
         assert_eq!(gave_way.map(|(_, connection)| connection), Some(id(0)));
     }
 
@@ -355,7 +361,7 @@ mod tests {
         let score = |_: &PeerId| 0.0;
         for n in 0..5 {
             table.add_inbound(id(n), tcp([10, 0, 0, n as u8]), Instant::now()).unwrap();
-            let admitted = table.identify(id(n), peer, Standing::Privileged, score);
+            let admitted = table.identify(id(n), peer, PeerPriority::Privileged, score);
             assert_eq!(admitted, if n < 4 { Ok(()) } else { Err(ConnectionRefusal::Peer) });
         }
     }
@@ -370,7 +376,7 @@ mod tests {
         assert_eq!(full, Err(ConnectionRefusal::Pending));
         // Our own dials still have pending slots.
         assert_eq!(table.add_outbound(id(257), None, false), Ok(()));
-        assert_eq!(table.identify(id(257), PeerId::random(), Standing::Score(0.0), |_| 0.0), Ok(()));
+        assert_eq!(table.identify(id(257), PeerId::random(), PeerPriority::Score(0.0), |_| 0.0), Ok(()));
     }
 
     #[test]

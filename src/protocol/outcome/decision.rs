@@ -164,7 +164,7 @@ impl PeerDecision {
         })
     }
 
-    fn explanation(self) -> Option<&'static str> {
+    pub(crate) fn explanation(self) -> Option<&'static str> {
         Some(match self {
             Self::Connected | Self::Disconnected => return None,
             Self::Graft(outcome) => outcome.explanation(),

@@ -1,5 +1,5 @@
 //! These tests check the names and the prose of the repository. They find private metaphors in names, comments, messages
-//! and documents, and Rust files without a header.
+//! and documents, and Rust files without a header or with too many lines.
 
 use std::{
     fs,
@@ -70,6 +70,13 @@ const DISPLAYS: [&str; 2] = ["src/http", "src/cli"];
 /// This file contains the forbidden words.
 const THIS_FILE: &str = "tests/core/architecture/prose.rs";
 
+/// The documents outside of the folders that are read as a whole. The tables of CHANGELOG.md have the former names.
+const DOCUMENTS: [&str; 5] =
+    ["README.md", "CONTRIBUTING.md", "SECURITY.md", "benches/README.md", "benches/method.md"];
+
+/// The section of CONTRIBUTING.md that quotes forbidden words.
+const QUOTES: &str = "\n## Names and prose\n";
+
 /// Words that make a sentence a negation.
 const NEGATIONS: [&str; 17] = [
     "no", "not", "nor", "none", "never", "nothing", "nobody", "neither", "nowhere", "cannot", "can't",
@@ -88,7 +95,8 @@ fn files(folders: &[&str], extensions: &[&str]) -> Vec<(PathBuf, String)> {
         for entry in fs::read_dir(folder).into_iter().flatten() {
             let path = entry.expect("a readable entry").path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if path.is_dir() && !["target", "traces", "corpus"].contains(&name) {
+            let is_built = name == "target" && path.join("CACHEDIR.TAG").exists();
+            if path.is_dir() && !is_built && !["traces", "corpus"].contains(&name) {
                 below(&path, extensions, found);
             } else if path.extension().is_some_and(|found| extensions.iter().any(|wanted| found == *wanted)) {
                 found.push(path);
@@ -104,6 +112,12 @@ fn files(folders: &[&str], extensions: &[&str]) -> Vec<(PathBuf, String)> {
         (path.strip_prefix(root).expect("below the root").to_owned(), text)
     };
     found.into_iter().map(read).collect()
+}
+
+/// A document, without the section that quotes forbidden words.
+fn document(name: &str) -> (PathBuf, String) {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("a readable file");
+    (PathBuf::from(name), text.split(QUOTES).next().expect("the start").to_owned())
 }
 
 /// The words of a name, in lower case: `SendQueue` and `send_queue` have two.
@@ -198,10 +212,23 @@ fn no_private_word_is_used() {
             }
         }
     }
-    for (file, text) in files(&["config", "dashboards"], &["toml", "yml", "json", "md"]) {
+    let documents = files(&["config", "dashboards", "docs"], &["toml", "yml", "json", "md"]).into_iter();
+    for (file, text) in documents.chain(DOCUMENTS.map(document)) {
         report(&Position { file: &file, line: 1 }, &text, false, &mut wrong);
     }
     assert!(wrong.is_empty(), "{} private words:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn no_file_has_more_than_400_lines() {
+    let mut long = Vec::new();
+    for (file, text) in files(&["src", "examples", "tests", "fuzz", "benches"], &["rs"]) {
+        let lines = text.lines().count();
+        if lines > 400 {
+            long.push(format!("{}: {lines} lines", file.display()));
+        }
+    }
+    assert!(long.is_empty(), "{} files:\n{}", long.len(), long.join("\n"));
 }
 
 #[test]

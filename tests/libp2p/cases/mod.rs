@@ -3,7 +3,7 @@
 //! both fail is recognised as wrong. The cases are numbered as in the table of go-libp2p-pubsub's spam tests (R, S, G, I, D,
 //! M, P, X) and in the list of the most telling tests of other implementations (numbers only).
 //!
-//! `GOSSIPSUB_CASES_TARGET="PROGRAM ARGUMENTS" cargo test --all-features --test libp2p a_program -- --ignored --nocapture`
+//! `GOSSIPSUB_CASES_TARGET="PROGRAM ARGUMENTS" cargo test --all-features --test libp2p cases::a_program -- --ignored --nocapture`
 //! runs them against another program, and prints a table. `GOSSIPSUB_CASES_FACTOR` multiplies all times of a target, and
 //! `GOSSIPSUB_CASES_PROTOCOL` is the protocol of the peers, by default `/meshsub/1.2.0`.
 
@@ -73,7 +73,7 @@ struct Case {
 /// with the reason, where that has no such function at all. One after `ours` applies to the test of our node.
 macro_rules! cases {
     ($($(#[$rust_test:meta])* $id:literal $name:ident $rust:expr $(, waits $ours:expr)? $(, ours #[$ours_test:meta])?;)*) => {
-        pub(crate) const CASES: &[crate::cases::Case] = &[$(crate::cases::Case {
+        pub(super) const CASES: &[crate::cases::Case] = &[$(crate::cases::Case {
             id: $id,
             name: stringify!($name),
             ours: { let _waits: Option<(&'static str, &'static str)> = None; $(let _waits = Some($ours);)? _waits },

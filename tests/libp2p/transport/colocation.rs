@@ -10,23 +10,27 @@ use super::support::*;
 
 /// What happens at the second node.
 #[derive(Debug)]
-enum Happened {
+enum NodeEvent {
     Established(ConnectionId),
     Input(Input),
 }
 
 /// Runs both until the second has what `pick` looks for.
-async fn until_right<T>(left: &mut Ours, right: &mut Ours, mut pick: impl FnMut(Happened) -> Option<T>) -> T {
+async fn until_right<T>(
+    left: &mut Ours,
+    right: &mut Ours,
+    mut pick: impl FnMut(NodeEvent) -> Option<T>,
+) -> T {
     both(
         left,
         right,
         |_| None,
         |event| match event {
             SwarmEvent::ConnectionEstablished { connection_id, .. } => {
-                pick(Happened::Established(connection_id))
+                pick(NodeEvent::Established(connection_id))
             }
             SwarmEvent::Behaviour(TransportBehaviourEvent::Gossipsub(event)) => {
-                inputs(event).into_iter().find_map(|input| pick(Happened::Input(input)))
+                inputs(event).into_iter().find_map(|input| pick(NodeEvent::Input(input)))
             }
             _ => None,
         },
@@ -46,19 +50,19 @@ async fn the_engine_learns_the_addresses_of_all_connections_of_a_peer() {
 
     alice.dial(first.clone()).unwrap();
     let mut connections = Vec::new();
-    let info = until_right(&mut bob, &mut alice, |happened| match happened {
-        Happened::Established(id) => {
+    let info = until_right(&mut bob, &mut alice, |event| match event {
+        NodeEvent::Established(id) => {
             connections.push(id);
             None
         }
-        Happened::Input(P2pInput::NewConnection { peer, info }) if peer == b => Some(info),
+        NodeEvent::Input(P2pInput::NewConnection { peer, info }) if peer == b => Some(info),
         other => panic!("{other:?}"),
     })
     .await;
     assert_eq!(info, ConnectionInfo::outbound().remote_address(socket_address(&first)));
 
-    let addresses = |happened| match happened {
-        Happened::Input(P2pInput::RemoteAddresses { peer, addresses }) if peer == b => Some(addresses),
+    let addresses = |event| match event {
+        NodeEvent::Input(P2pInput::RemoteAddresses { peer, addresses }) if peer == b => Some(addresses),
         _ => None,
     };
     alice.dial(second).unwrap();

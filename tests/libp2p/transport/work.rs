@@ -62,15 +62,15 @@ fn one_frame(messages: &[NetMessage], network: &Net) -> Vec<u8> {
 
 /// Closed until it is opened.
 #[derive(Default)]
-struct Gate(Mutex<bool>, Condvar);
+struct Latch(Mutex<bool>, Condvar);
 
-impl Gate {
+impl Latch {
     fn open(&self) {
         *self.0.lock().unwrap() = true;
         self.1.notify_all();
     }
 
-    /// Blocks the thread until the gate is open. Returns false after 15 s.
+    /// Blocks the thread until the latch is open. Returns false after 15 s.
     fn wait(&self) -> bool {
         let open = self.0.lock().unwrap();
         let (open, _) = self.1.wait_timeout_while(open, Duration::from_secs(15), |open| !*open).unwrap();
@@ -80,14 +80,14 @@ impl Gate {
 
 #[tokio::test]
 async fn a_busy_connection_stops_neither_the_swarm_nor_another_connection() {
-    let (gate, threads) = (Arc::new(Gate::default()), Arc::new(Mutex::new(HashSet::<ThreadId>::new())));
+    let (latch, threads) = (Arc::new(Latch::default()), Arc::new(Mutex::new(HashSet::<ThreadId>::new())));
     let (busy, mut is_busy) = watch::channel(false);
-    let (at_gate, ran_on) = (gate.clone(), threads.clone());
+    let (at_latch, ran_on) = (latch.clone(), threads.clone());
     let network = Libp2pNetwork::builder(SignaturePolicy::StrictNoSign).message_id(move |_, message| {
         ran_on.lock().unwrap().insert(thread::current().id());
         if message.data() == b"busy" {
             busy.send_replace(true);
-            assert!(at_gate.wait(), "the message of the other connection was not delivered meanwhile");
+            assert!(at_latch.wait(), "the message of the other connection was not delivered meanwhile");
         }
         message.data().into()
     });
@@ -115,7 +115,7 @@ async fn a_busy_connection_stops_neither_the_swarm_nor_another_connection() {
     let (mut fast, _) = raw_peer(&mut node).await;
     fast.behaviour_mut().write(us, frames[0].clone(), 100);
     assert_eq!(until(&mut node, &mut fast, received).await, b"free");
-    gate.open();
+    latch.open();
     assert_eq!(until(&mut node, &mut fast, received).await, b"busy");
     assert_eq!(network.transport_stats().hook_panics, 0);
     let threads = threads.lock().unwrap();

@@ -215,11 +215,11 @@ fn limits(flags: &[&str]) -> Value {
 fn a_preset_is_named_or_given_as_a_file_in_any_of_three_ways() {
     let dal = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config/tezos-dal.toml");
     let dal = dal.to_str().unwrap();
-    let by_name = limits(&["--preset", "tezos-dal"]);
-    assert_eq!(by_name["max_topics_per_peer"], 65_536);
-    assert_eq!(by_name["bounds"]["reconnect_interval_ticks"], 15);
-    assert_eq!(limits(&["--config", dal]), by_name);
-    assert_eq!(limits(&["--limits", dal]), by_name);
+    let named = limits(&["--preset", "tezos-dal"]);
+    assert_eq!(named["max_topics_per_peer"], 65_536);
+    assert_eq!(named["bounds"]["reconnect_interval_ticks"], 15);
+    assert_eq!(limits(&["--config", dal]), named);
+    assert_eq!(limits(&["--limits", dal]), named);
     let text = format!("[limits]\nfile = {dal:?}\ndegree_low = 4\n");
     let with_change = limits(&["--config", file("by-file.toml", &text).to_str().unwrap()]);
     assert_eq!((&with_change["degree_low"], &with_change["do_px"]), (&4.into(), &true.into()));

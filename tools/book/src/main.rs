@@ -14,12 +14,13 @@ use mdbook_driver::MDBook;
 use mdbook_markdown::pulldown_cmark::{Event, Parser, Tag};
 
 /// The Markdown files outside of the book. Their links are read as paths from their own folder.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 8] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "benches/README.md",
+    "benches/method.md",
     "dashboards/README.md",
     "src/recording/recording.md",
 ];
