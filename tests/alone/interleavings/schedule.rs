@@ -21,6 +21,7 @@ use super::{
     plan::{Peril, Plan},
     random::Random,
     reference::Reference,
+    trace::Trace,
 };
 
 pub const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
@@ -61,7 +62,7 @@ pub struct Schedule {
     pub has_ended: Rc<Cell<bool>>,
     /// Waits for such an end.
     end: JoinHandle<()>,
-    is_replay: bool,
+    trace: Trace,
 }
 
 thread_local! {
@@ -83,7 +84,7 @@ fn limits() -> Limits<String> {
 
 impl Schedule {
     /// Starts an engine and connects its peers.
-    pub async fn start(seed: u64, is_replay: bool) -> Self {
+    pub async fn start(seed: u64, trace: Trace) -> Self {
         let mut random = Random::new(seed);
         let plan = Plan::new(&mut random);
         let (hooks, clock, events) = (Arc::<Hooks>::default(), Arc::new(ManualClock::new()), Arc::default());
@@ -132,7 +133,7 @@ impl Schedule {
             events,
             has_ended,
             end,
-            is_replay,
+            trace,
         };
         schedule.read_streams();
         for peer in STABLE {
@@ -175,11 +176,9 @@ impl Schedule {
         }
     }
 
-    /// Prints what happens, in a replay.
+    /// See [`Trace`].
     pub fn trace(&self, line: impl FnOnce() -> String) {
-        if self.is_replay {
-            println!("{}", line());
-        }
+        self.trace.line(line);
     }
 
     /// Calls the engine. A hook does not panic in this call.
@@ -225,7 +224,7 @@ impl Schedule {
     /// Reads both streams in tasks.
     pub fn read_streams(&mut self) {
         let (stream, checks) = (Rc::clone(&self.p2p), Rc::clone(&self.checks));
-        let is_replay = self.is_replay;
+        let trace = self.trace.clone();
         self.spawn("reading the p2p stream", async move {
             loop {
                 let next = match &mut *stream.lock().await {
@@ -234,9 +233,7 @@ impl Schedule {
                 };
                 match next {
                     Some(batch) => {
-                        if is_replay {
-                            println!("        {batch:?}");
-                        }
+                        trace.value(&batch);
                         checks.borrow_mut().on_output(&batch);
                     }
                     None => return checks.borrow_mut().p2p_ended = true,
@@ -244,6 +241,7 @@ impl Schedule {
             }
         });
         let (stream, checks) = (Rc::clone(&self.app), Rc::clone(&self.checks));
+        let trace = self.trace.clone();
         self.spawn("reading the application's stream", async move {
             loop {
                 let next = match &mut *stream.lock().await {
@@ -251,7 +249,10 @@ impl Schedule {
                     None => return,
                 };
                 match next {
-                    Some(message) => checks.borrow_mut().on_delivered(&message.message_id),
+                    Some(message) => {
+                        trace.value(&message);
+                        checks.borrow_mut().on_delivered(&message.message_id);
+                    }
                     None => return checks.borrow_mut().app_ended = true,
                 }
             }
