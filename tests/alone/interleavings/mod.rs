@@ -7,6 +7,8 @@
 mod batch_path;
 mod checks;
 mod end;
+mod heartbeats;
+mod hooks;
 mod network;
 mod perils;
 mod plan;
@@ -14,6 +16,7 @@ mod random;
 mod records;
 mod reference;
 mod schedule;
+mod stepped;
 mod steps;
 mod trace;
 
@@ -35,6 +38,8 @@ use trace::Trace;
 
 /// The number of schedules without `GOSSIPSUB_SCHEDULES`. `.ci/run` says how many CI runs, and why.
 const SCHEDULES: u64 = 2_000;
+/// In as many schedules each hook panics.
+const LONG_RUN: u64 = 10_000;
 /// The schedules that run twice.
 const REPLAYED: u64 = 200;
 
@@ -117,9 +122,15 @@ fn every_schedule_keeps_the_rules() {
     });
     let elapsed = started.elapsed().max(Duration::from_millis(1));
     println!("{count} schedules in {elapsed:?}, {:.0} a second", count as f64 / elapsed.as_secs_f64());
-    println!("{}", run.summary.lock().expect("the lock is not poisoned"));
+    let summary = run.summary.lock().expect("the lock is not poisoned");
+    println!("{summary}");
     if let Some((seed, broken)) = run.failures().first_key_value() {
         panic!("{broken}\nreplay it with GOSSIPSUB_SEED={seed}");
+    }
+    if count >= LONG_RUN {
+        let never = summary.never_fired();
+        assert!(never.is_empty(), "no panic was injected in {never:?}");
+        assert!(summary.has_full_heartbeat(), "no heartbeat sent GRAFT and PRUNE");
     }
 }
 

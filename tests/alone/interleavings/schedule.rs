@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -11,13 +11,15 @@ use actix::Arbiter;
 use actix_gossipsub::{
     AppOutputs, Clock, Limits, LimitsConfig, Mailbox, Mailboxes, ManualClock, P2pInput, P2pMessage,
     P2pOutputs, PublishTicket, Refused, Worker,
+    limits::{PatternOverrides, TopicOverrides},
     protocol::{Event, Timestamp},
 };
 use tokio::{sync::Mutex as AsyncMutex, task::JoinHandle, task::yield_now};
 
 use super::{
     checks::{Checks, STABLE, is_repaired},
-    network::{Hook, Hooks, Id, ScheduledNetwork, SharedCell, set_topics_run, take_not_cloned},
+    hooks::{Hook, Hooks},
+    network::{Id, ScheduledNetwork, SharedCell, set_topics_run, take_not_cloned},
     plan::{Peril, Plan},
     random::Random,
     reference::Reference,
@@ -25,6 +27,8 @@ use super::{
 };
 
 pub const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
+/// The peer that the engine is.
+pub const SELF: u64 = 0;
 /// Most heartbeats of a schedule before its end: no seen id expires.
 pub const MAX_TICKS: usize = 5;
 /// The time for which messages are collected in a batch.
@@ -66,13 +70,20 @@ pub struct Schedule {
 }
 
 thread_local! {
-    static LIMITS: Limits<String> = limits();
+    static LIMITS: [Limits<String>; 2] = [false, true].map(limits);
 }
 
-fn limits() -> Limits<String> {
+fn limits(graft_on_subscribe: bool) -> Limits<String> {
     let mut limits = LimitsConfig::tezos_dal();
     limits.extensions = Default::default();
+    limits.extensions.graft_on_subscribe = graft_on_subscribe;
     limits.extensions.idontwant_message_size = 1;
+    // So that the engine calls `encoded_size`, `source`, `is_violation` and `topic_name`.
+    limits.extensions.max_message_size = 1024;
+    limits.extensions.refuse_own_messages = true;
+    limits.extensions.protocol_violation_penalty = 1.0;
+    let pattern = PatternOverrides { pattern: "*".into(), limits: TopicOverrides::default() };
+    limits.topics.patterns.push(pattern);
     limits.seen_history_length = MAX_TICKS + 2;
     limits.heartbeat_ping_interval = 2;
     limits.backoff_cleanup_ticks = 1;
@@ -88,11 +99,13 @@ impl Schedule {
         let mut random = Random::new(seed);
         let plan = Plan::new(&mut random);
         let (hooks, clock, events) = (Arc::<Hooks>::default(), Arc::new(ManualClock::new()), Arc::default());
+        let limits = LIMITS.with(|limits| limits[usize::from(plan.grafts_on_subscribe)].clone());
         let network = ScheduledNetwork { validation: plan.validation, hooks: Arc::clone(&hooks) };
         let arbiters = (0..plan.arbiters).map(|_| Arbiter::current());
-        let mut builder = Worker::builder(network, LIMITS.with(Limits::clone))
+        let mut builder = Worker::builder(network, limits.clone())
             .manual()
             .seed(seed)
+            .self_peer(SELF)
             .on_arbiters(arbiters)
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .observer(observer(&events, &hooks));
@@ -106,8 +119,7 @@ impl Schedule {
         checks.outputs = plan.is_compared.then(Default::default);
         TOPICS.iter().for_each(|topic| drop(checks.topics.insert((*topic).to_owned(), Default::default())));
         joined.iter().for_each(|topic| checks.on_join(topic));
-        let mut reference =
-            plan.is_compared.then(|| Reference::new(plan.validation, LIMITS.with(Limits::clone), seed));
+        let mut reference = plan.is_compared.then(|| Reference::new(plan.validation, limits, seed));
         for topic in joined {
             reference.iter_mut().for_each(|reference| reference.join(&(*topic).to_owned(), clock.now()));
         }
@@ -161,7 +173,7 @@ impl Schedule {
     pub fn input(&mut self, input: P2pInput<ScheduledNetwork>) -> bool {
         self.trace(|| format!("    {input:?}"));
         let copy = self.reference.is_some().then(|| input.clone());
-        let accepted = self.call(|worker| worker.p2p_input(input));
+        let accepted = self.worker.p2p_input(input);
         let is_accepted = self.accepted(accepted).is_some();
         if let (true, Some(input)) = (is_accepted, copy) {
             self.with_reference(|reference, now| reference.p2p_input(input, now));
@@ -179,14 +191,6 @@ impl Schedule {
     /// See [`Trace`].
     pub fn trace(&self, line: impl FnOnce() -> String) {
         self.trace.line(line);
-    }
-
-    /// Calls the engine. A hook does not panic in this call.
-    pub fn call<T>(&self, call: impl FnOnce(&Worker<ScheduledNetwork>) -> T) -> T {
-        self.hooks.is_input.store(true, Ordering::Relaxed);
-        let result = call(&self.worker);
-        self.hooks.is_input.store(false, Ordering::Relaxed);
-        result
     }
 
     /// An engine refuses inputs once it shuts down, and no queue is full in a schedule.
@@ -308,6 +312,7 @@ impl Schedule {
         for injected in self.hooks.take_injected() {
             self.trace(|| format!("    {injected:?}"));
             checks.on_panic();
+            *checks.fired.entry(injected.0).or_default() += 1;
             checks.on_no_verdict(&injected.1);
         }
         if let Some(id) = take_not_cloned() {
