@@ -4,6 +4,7 @@
 //! `GOSSIPSUB_SCHEDULES` sets the number of schedules. `GOSSIPSUB_SEED` runs one schedule only, and prints its steps with
 //! `--nocapture`.
 
+mod arrival;
 mod batch_path;
 mod checks;
 mod end;
