@@ -253,3 +253,42 @@ impl CreditOwner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn owner() -> CreditOwner {
+        CreditOwner::new(Arc::new(Admission::new(&Bounds::default())))
+    }
+
+    /// Returns false once, after `before`, and then true.
+    fn true_after<'a>(asked: &'a Cell<bool>, before: impl Fn() + 'a) -> impl Fn() -> bool + 'a {
+        move || {
+            if !asked.get() {
+                before();
+            }
+            asked.replace(true)
+        }
+    }
+
+    #[test]
+    fn a_release_between_the_check_and_the_wait_wakes_the_caller() {
+        let (owner, asked) = (owner(), Cell::new(false));
+        let open = true_after(&asked, || owner.admission().notify_waiters());
+        assert!(owner.ready(0, || 0, open, || false).now_or_never().is_some());
+        assert!(asked.get());
+    }
+
+    #[test]
+    fn an_end_between_the_check_and_the_wait_wakes_the_caller() {
+        let (owner, asked) = (owner(), Cell::new(false));
+        let ended = true_after(&asked, || owner.admission().close());
+        assert!(owner.ready(0, || 0, || false, ended).now_or_never().is_some());
+        assert!(asked.get());
+    }
+}

@@ -83,3 +83,70 @@ impl<N: Network> Directory<N> {
         self.heartbeat_quotas.iter().map(|entry| (entry.key().clone(), *entry.value())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        admission::{Admission, totals::Totals},
+        limits::LimitsConfig,
+        plain::PlainNetwork,
+    };
+
+    const MAX_IDS: u32 = 10;
+    const MAX_IHAVES: u32 = 3;
+
+    fn directory_and_limits() -> (Directory<PlainNetwork>, Limits<String>) {
+        let mut limits = LimitsConfig::default();
+        limits.max_sent_iwant_per_heartbeat = MAX_IDS;
+        limits.max_recv_ihave_per_heartbeat = MAX_IHAVES;
+        let limits = Limits::try_from(limits).expect("the limits are valid");
+        let admission = Arc::new(Admission::new(&limits.bounds));
+        (Directory::new(admission, Totals::new(&limits.bounds)), limits)
+    }
+
+    /// Handles an IHAVE of `ids` ids as a topic does. Returns how many of them are requested; `None` if the IHAVE is over a
+    /// limit.
+    fn take(quota: &mut Quota, ids: usize, limits: &Limits<String>) -> Option<u32> {
+        quota.take_ihave::<PlainNetwork>(limits).ok()?;
+        let requested = ids.min(quota.iwants_left(limits)) as u32;
+        quota.iwant_ids += requested;
+        Some(requested)
+    }
+
+    /// Another topic handles an IHAVE of the same peer while the first one has its quota, which two threads may do.
+    fn take_two(
+        directory: &Directory<PlainNetwork>,
+        limits: &Limits<String>,
+        first: usize,
+        second: usize,
+    ) -> (Option<u32>, Option<u32>) {
+        directory.with_heartbeat_quota(&1, first, limits, |quota| {
+            let second =
+                directory.with_heartbeat_quota(&1, second, limits, |quota| take(quota, second, limits));
+            (take(quota, first, limits), second)
+        })
+    }
+
+    #[test]
+    fn ihaves_of_one_peer_at_the_same_time_request_no_more_ids_than_the_quota() {
+        let (directory, limits) = directory_and_limits();
+        let (first, second) = take_two(&directory, &limits, 6, 6);
+        assert_eq!((first, second), (Some(6), Some(4)));
+        let used = Quota { ihave_messages: 2, iwant_ids: MAX_IDS, answer_bytes: 0 };
+        assert_eq!(directory.heartbeat_quotas(), [(1, used)]);
+        let third = directory.with_heartbeat_quota(&1, 1, &limits, |quota| take(quota, 1, &limits));
+        assert_eq!(third, None, "no id is left");
+    }
+
+    #[test]
+    fn ihaves_of_one_peer_at_the_same_time_are_each_counted() {
+        let (directory, limits) = directory_and_limits();
+        assert_eq!(take_two(&directory, &limits, 1, 1), (Some(1), Some(1)));
+        assert_eq!(take_two(&directory, &limits, 1, 1), (Some(1), None), "the fourth is over the limit");
+        let used = Quota { ihave_messages: 4, iwant_ids: 3, answer_bytes: 0 };
+        assert_eq!(directory.heartbeat_quotas(), [(1, used)]);
+    }
+}

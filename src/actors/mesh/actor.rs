@@ -62,10 +62,10 @@ pub(in crate::actors) struct RunningTopic<N: Network> {
     pub(super) shared: Arc<Shared<N>>,
     /// Items ahead of the mailbox: those that wait for the supervisor's confirmation of a join or leave, and those that
     /// exceeded the budget of the last run.
-    pub(super) deferred: VecDeque<TopicItem<N>>,
-    /// The arrival time for the full messages in `deferred`: that of the first of them. The others arrived with it or
-    /// later.
-    pub(super) deferred_since: Timestamp,
+    /// Each with the arrival time of its batch, which full messages have.
+    pub(super) deferred: VecDeque<(TopicItem<N>, Timestamp)>,
+    /// The arrival time of the deferred item that is handled, if it is a full message.
+    pub(super) deferred_arrival: Timestamp,
     /// A join or leave waits for the supervisor's confirmation.
     pub(super) awaiting_supervisor: bool,
     /// Already listed in `Shared::unflushed_topics`.
@@ -132,8 +132,8 @@ impl<N: Network> RunningTopic<N> {
             state,
             address,
             shared,
-            deferred: pending.collect(),
-            deferred_since: now,
+            deferred: pending.map(|item| (item, now)).collect(),
+            deferred_arrival: now,
             awaiting_supervisor: false,
             in_flush_list: false,
             can_retire: false,
@@ -164,7 +164,7 @@ impl<N: Network> RunningTopic<N> {
 
     /// Takes the items that are ahead of the mailbox.
     pub(in crate::actors) fn take_deferred(&mut self) -> VecDeque<TopicItem<N>> {
-        std::mem::take(&mut self.deferred)
+        std::mem::take(&mut self.deferred).into_iter().map(|(item, _)| item).collect()
     }
 
     pub(super) fn handle_item(&mut self, item: TopicItem<N>, run: &mut RunContext<'_, N>) {
@@ -172,9 +172,9 @@ impl<N: Network> RunningTopic<N> {
         match item {
             // A deferred one: any other goes straight to `handle_message`.
             TopicItem::Message(message) => {
-                let Self { state, shared, deferred_since, .. } = self;
+                let Self { state, shared, deferred_arrival, .. } = self;
                 let limits = shared.limits.load();
-                let cx = shared.context(&limits, *deferred_since);
+                let cx = shared.context(&limits, *deferred_arrival);
                 handle_message(Some(state), message, &cx, run.observe_messages, shared, outbox, run.outgoing);
             }
             TopicItem::Peer(message) => {

@@ -92,10 +92,7 @@ impl<N: Network> RunningTopic<N> {
     }
 
     fn defer(&mut self, item: TopicItem<N>, arrival: Timestamp) {
-        if self.deferred.is_empty() {
-            self.deferred_since = arrival;
-        }
-        self.deferred.push_back(item);
+        self.deferred.push_back((item, arrival));
     }
 
     /// Whether no item is left that may be handled now.
@@ -119,7 +116,7 @@ impl<N: Network> RunningTopic<N> {
             return true;
         }
         let Some(item) = self.next_item(run) else { return false };
-        let arrival = || item.arrival(self.deferred_since);
+        let arrival = || item.arrival(self.deferred_arrival);
         let sample = self.sampler.begin(&self.shared, || Handled::of(&item), arrival);
         self.handle_item(item, run);
         sample.into_iter().for_each(|sample| sample.end(&self.shared));
@@ -129,8 +126,9 @@ impl<N: Network> RunningTopic<N> {
     /// Takes the next item that may be handled now; defers those that may not.
     fn next_item(&mut self, run: &mut RunContext<'_, N>) -> Option<TopicItem<N>> {
         if !self.awaiting_supervisor
-            && let Some(item) = self.deferred.pop_front()
+            && let Some((item, arrival)) = self.deferred.pop_front()
         {
+            self.deferred_arrival = arrival;
             if self.deferred.is_empty() {
                 // There are as many of these queues as topics: an empty one keeps no memory.
                 self.deferred = Default::default();

@@ -71,10 +71,12 @@ pub(in crate::worker) async fn publication_ready<N: Network>(shared: &Shared<N>,
     shared.publications.ready(bytes, || 0, || true, || shared.is_closing()).await;
 }
 
-/// Leaves all joined topics, and relays none: the engine shuts down.
+/// Leaves all joined topics, and relays none: the engine shuts down. In the order of the topics, since that of the table is
+/// random.
 pub(in crate::worker) fn leave_all<N: Network>(shared: &Shared<N>) {
-    let topics: Vec<_> =
+    let mut topics: Vec<_> =
         shared.topic_table.iter().map(|entry| (entry.key().clone(), entry.interests)).collect();
+    topics.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     for (topic, interests) in topics {
         for interest in interests.iter() {
             leave(shared, &topic, interest, shared.now());

@@ -52,7 +52,7 @@ impl Schedule {
         self.tickets.clear();
         self.abort_tasks();
         self.read_streams();
-        if !self.worker.is_ended() && self.random.one_in(4) {
+        if !self.worker.is_ended() && self.random.one_in(2) {
             self.forget().await?;
         }
         self.end().await
@@ -65,10 +65,10 @@ impl Schedule {
             self.checks.borrow_mut().on_disconnect(peer);
         }
         for topic in TOPICS {
-            let result = self.call(|worker| worker.app_input(AppInput::Leave(topic.to_owned())));
+            let result = self.worker.app_input(AppInput::Leave(topic.to_owned()));
             self.accepted(result);
         }
-        for _ in 0..MAX_TICKS + 5 {
+        for _ in 0..MAX_TICKS + 2 {
             self.clock.advance(Duration::from_secs(120));
             self.tick();
             self.drain().await;
@@ -122,7 +122,7 @@ impl Schedule {
         let (steps, perils) = (self.plan.steps, std::mem::take(&mut checks.seen_perils));
         let is_kept = steps >= MIN_STEPS && perils.len() >= 2;
         checks.rule(is_kept, || format!("{steps} steps with {perils:?} in place of {:?}", self.plan));
-        summary.lock().expect("the lock is not poisoned").add(&self.plan, &perils);
+        summary.lock().expect("the lock is not poisoned").add(&self.plan, &perils, &checks);
     }
 
     fn violations(&self) -> Result<(), String> {

@@ -4,8 +4,12 @@
 //! `GOSSIPSUB_SCHEDULES` sets the number of schedules. `GOSSIPSUB_SEED` runs one schedule only, and prints its steps with
 //! `--nocapture`.
 
+mod arrival;
+mod batch_path;
 mod checks;
 mod end;
+mod heartbeats;
+mod hooks;
 mod network;
 mod perils;
 mod plan;
@@ -13,11 +17,15 @@ mod random;
 mod records;
 mod reference;
 mod schedule;
+mod stepped;
 mod steps;
+mod trace;
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     env,
+    rc::Rc,
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -27,13 +35,18 @@ use std::{
 
 use perils::Summary;
 use schedule::Schedule;
+use trace::Trace;
 
 /// The number of schedules without `GOSSIPSUB_SCHEDULES`. `.ci/run` says how many CI runs, and why.
 const SCHEDULES: u64 = 2_000;
+/// In as many schedules each hook panics.
+const LONG_RUN: u64 = 10_000;
+/// The schedules that run twice.
+const REPLAYED: u64 = 200;
 
 /// Runs one schedule.
-async fn run(seed: u64, is_replay: bool, summary: &Mutex<Summary>) -> Result<(), String> {
-    let mut schedule = Schedule::start(seed, is_replay).await;
+async fn run(seed: u64, trace: Trace, summary: &Mutex<Summary>) -> Result<(), String> {
+    let mut schedule = Schedule::start(seed, trace).await;
     schedule.run_steps().await?;
     schedule.finish(summary).await
 }
@@ -74,7 +87,8 @@ impl Run {
                     return;
                 }
                 let _report = ReportSeed(seed);
-                if let Err(broken) = run(seed, self.is_replay, &self.summary).await {
+                let trace = if self.is_replay { Trace::Print } else { Trace::Off };
+                if let Err(broken) = run(seed, trace, &self.summary).await {
                     self.failures().insert(seed, broken);
                 }
             }
@@ -109,8 +123,45 @@ fn every_schedule_keeps_the_rules() {
     });
     let elapsed = started.elapsed().max(Duration::from_millis(1));
     println!("{count} schedules in {elapsed:?}, {:.0} a second", count as f64 / elapsed.as_secs_f64());
-    println!("{}", run.summary.lock().expect("the lock is not poisoned"));
+    let summary = run.summary.lock().expect("the lock is not poisoned");
+    println!("{summary}");
     if let Some((seed, broken)) = run.failures().first_key_value() {
         panic!("{broken}\nreplay it with GOSSIPSUB_SEED={seed}");
     }
+    if count >= LONG_RUN {
+        let never = summary.never_fired();
+        assert!(never.is_empty(), "no panic was injected in {never:?}");
+        assert!(summary.has_full_heartbeat(), "no heartbeat sent GRAFT and PRUNE");
+    }
+}
+
+/// The lines of a schedule.
+async fn lines_of(seed: u64) -> Vec<String> {
+    let lines = Rc::<RefCell<Vec<_>>>::default();
+    let trace = Trace::Record(Rc::clone(&lines));
+    let result = run(seed, trace, &Mutex::default()).await;
+    lines.borrow_mut().push(format!("{result:?}"));
+    lines.take()
+}
+
+/// A seed determines all grants, inputs, outputs and deliveries.
+#[test]
+fn a_seed_replays_its_schedule() {
+    let _alone = crate::lock_process();
+    actix::System::new().block_on(async {
+        tokio::time::pause();
+        for seed in 0..REPLAYED {
+            let (first, second) = (lines_of(seed).await, lines_of(seed).await);
+            let different = first.iter().zip(&second).position(|(first, second)| first != second);
+            let line_of = |lines: &[String]| lines.get(different.unwrap_or(0)).cloned();
+            assert!(
+                first == second,
+                "schedule {seed} has {} lines and {}; line {different:?} is\n{:?}\nand\n{:?}",
+                first.len(),
+                second.len(),
+                line_of(&first),
+                line_of(&second),
+            );
+        }
+    });
 }

@@ -4,18 +4,15 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
 };
 
 use actix_gossipsub::{
     BatchVerdicts, BoxFuture, Delivery, FullMessage, Network, PeerAction, TransportStats, Validity,
+    protocol::Timestamp,
 };
-use tokio::sync::oneshot;
 
-use super::random::Random;
+use super::hooks::{Hook, Hooks, inject};
 
 thread_local! {
     /// The schedule's next clone of an id by a topic panics: [`arm_clone`].
@@ -48,7 +45,7 @@ impl Id {
     }
 }
 
-fn copies(ids: &[Id]) -> Vec<Id> {
+pub fn copies(ids: &[Id]) -> Vec<Id> {
     ids.iter().map(Id::copy).collect()
 }
 
@@ -98,50 +95,25 @@ pub enum Validation {
     Batches,
     /// In batches, when the schedule decides.
     AwaitedBatches,
+    /// In batches, each message when the schedule decides.
+    AwaitedEach,
 }
 
 impl Validation {
+    /// The hook that gives the verdicts.
+    pub fn hook(self) -> Hook {
+        match self {
+            Self::Immediate => Hook::Validate,
+            Self::Awaited | Self::AwaitedEach => Hook::Verdict,
+            Self::Batches => Hook::ValidateBatch,
+            Self::AwaitedBatches => Hook::ValidateBatchAsync,
+        }
+    }
+
     pub fn in_batches(self) -> bool {
-        matches!(self, Self::Batches | Self::AwaitedBatches)
+        matches!(self, Self::Batches | Self::AwaitedBatches | Self::AwaitedEach)
     }
 }
-
-/// The hooks in which a schedule injects a panic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hook {
-    TopicOf,
-    ValidateId,
-    Validate,
-    ValidateAsync,
-    /// The future that an asynchronous validation returned.
-    Verdict,
-    ValidateBatch,
-    ValidateBatchAsync,
-    MessageSize,
-    PeerFilter,
-    ReachablePoint,
-    TransportStats,
-    TopicLabel,
-    PersistentPoints,
-    Observer,
-}
-
-pub const HOOKS: [Hook; 14] = [
-    Hook::TopicOf,
-    Hook::ValidateId,
-    Hook::Validate,
-    Hook::ValidateAsync,
-    Hook::Verdict,
-    Hook::ValidateBatch,
-    Hook::ValidateBatchAsync,
-    Hook::MessageSize,
-    Hook::PeerFilter,
-    Hook::ReachablePoint,
-    Hook::TransportStats,
-    Hook::TopicLabel,
-    Hook::PersistentPoints,
-    Hook::Observer,
-];
 
 /// The verdict on each message: most are valid.
 pub fn validity(number: u64) -> Validity {
@@ -150,113 +122,6 @@ pub fn validity(number: u64) -> Validity {
         11 => Validity::Outdated,
         _ => Validity::Valid,
     }
-}
-
-/// A verdict that the engine awaits: of one message or of a batch.
-pub struct Awaited {
-    pub ids: Vec<Id>,
-    sender: oneshot::Sender<bool>,
-}
-
-/// What the network and the schedule share.
-#[derive(Default)]
-pub struct Hooks {
-    state: Mutex<HookState>,
-    /// The schedule calls the engine: a panic would be one of the caller.
-    pub is_input: AtomicBool,
-}
-
-#[derive(Default)]
-struct HookState {
-    awaited: Vec<Awaited>,
-    armed: Option<Hook>,
-    /// The panics: the hook and the messages that it was called with.
-    injected: Vec<(Hook, Vec<Id>)>,
-    batches: Vec<Vec<Id>>,
-}
-
-impl Hooks {
-    fn lock(&self) -> MutexGuard<'_, HookState> {
-        self.state.lock().expect("no hook panics while it has the lock")
-    }
-
-    /// The next call of this hook by an actor panics.
-    pub fn arm(&self, hook: Option<Hook>) {
-        self.lock().armed = hook;
-    }
-
-    /// The panics since the last call.
-    pub fn take_injected(&self) -> Vec<(Hook, Vec<Id>)> {
-        std::mem::take(&mut self.lock().injected)
-    }
-
-    /// The batches whose validation started since the last call, in order.
-    pub fn take_batches(&self) -> Vec<Vec<Id>> {
-        std::mem::take(&mut self.lock().batches)
-    }
-
-    /// The number of verdicts that the engine awaits.
-    pub fn awaited(&self) -> usize {
-        let mut state = self.lock();
-        state.awaited.retain(|awaited| !awaited.sender.is_closed());
-        state.awaited.len()
-    }
-
-    /// Takes any of the awaited verdicts.
-    pub fn take_awaited(&self, random: &mut Random) -> Option<Awaited> {
-        let count = self.awaited();
-        (count > 0).then(|| self.lock().awaited.swap_remove(random.below(count)))
-    }
-
-    /// All messages whose verdict the engine awaits.
-    pub fn awaited_ids(&self) -> Vec<Id> {
-        self.lock().awaited.iter().flat_map(|awaited| awaited.ids.clone()).collect()
-    }
-
-    /// Gives an awaited verdict. Returns false if the validation panics instead.
-    pub fn resolve(&self, awaited: Awaited) -> bool {
-        let panics = self.is_armed(Hook::Verdict, &awaited.ids);
-        // The engine may have dropped the validation.
-        let _ = awaited.sender.send(!panics);
-        !panics
-    }
-
-    fn is_armed(&self, hook: Hook, ids: &[Id]) -> bool {
-        let mut state = self.lock();
-        let is_armed = state.armed == Some(hook) && !self.is_input.load(Ordering::Relaxed);
-        if is_armed {
-            state.armed = None;
-            state.injected.push((hook, copies(ids)));
-        }
-        is_armed
-    }
-
-    pub fn call(&self, hook: Hook, ids: &[Id]) {
-        if self.is_armed(hook, ids) {
-            inject();
-        }
-    }
-
-    fn awaits<T: Send + 'static>(
-        &self,
-        ids: Vec<Id>,
-        verdict: impl FnOnce(&[Id]) -> T + Send + 'static,
-    ) -> BoxFuture<T> {
-        let (sender, answer) = oneshot::channel();
-        self.lock().awaited.push(Awaited { ids: copies(&ids), sender });
-        Box::pin(async move {
-            match answer.await {
-                Ok(true) => verdict(&ids),
-                // A schedule that ends drops its verdicts.
-                _ => inject(),
-            }
-        })
-    }
-}
-
-/// Panics without a message on stderr.
-fn inject() -> ! {
-    std::panic::resume_unwind(Box::new("a panic that a schedule injects"))
 }
 
 pub struct ScheduledNetwork {
@@ -277,11 +142,38 @@ impl Network for ScheduledNetwork {
     }
 
     fn topic_size(&self, topic: &String) -> usize {
+        self.hooks.call(Hook::TopicSize, &[]);
         size_of_val(topic) + topic.len()
     }
 
     fn message_id_size(&self, id: &Id) -> usize {
-        size_of_val(id)
+        self.hooks.call(Hook::MessageIdSize, &[]);
+        size_of_val(id) + id.topic.len()
+    }
+
+    fn encoded_size(&self, message: &FullMessage<Self>) -> usize {
+        self.hooks.call(Hook::EncodedSize, &[]);
+        message.message.len()
+    }
+
+    fn source(&self, _: &String) -> Option<u64> {
+        self.hooks.call(Hook::Source, &[]);
+        None
+    }
+
+    fn refuses_source(&self, message: &String) -> bool {
+        self.hooks.call_of_content(Hook::RefusesSource, message);
+        false
+    }
+
+    fn expires_at(&self, _: &FullMessage<Self>, _: Timestamp) -> Option<Timestamp> {
+        self.hooks.call(Hook::ExpiresAt, &[]);
+        None
+    }
+
+    fn is_violation(&self, _: &String) -> bool {
+        self.hooks.call(Hook::IsViolation, &[]);
+        false
     }
 
     fn validate_id(&self, id: &Id) -> Validity {
@@ -306,7 +198,7 @@ impl Network for ScheduledNetwork {
 
     fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {
         let ids = ids_of(batch);
-        self.hooks.lock().batches.push(copies(&ids));
+        self.hooks.on_batch(&ids);
         self.hooks.call(Hook::ValidateBatch, &ids);
         ids.iter().map(|id| validity(id.number)).collect()
     }
@@ -314,16 +206,24 @@ impl Network for ScheduledNetwork {
     fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BatchVerdicts> {
         let ids = ids_of(batch);
         self.hooks.call(Hook::ValidateBatchAsync, &ids);
-        if self.validation != Validation::AwaitedBatches {
-            return None;
+        let verdict = |id: &Id| validity(id.number);
+        match self.validation {
+            Validation::AwaitedBatches => {
+                self.hooks.on_batch(&ids);
+                let verdicts = self.hooks.awaits(ids, move |ids| ids.iter().map(verdict).collect());
+                Some(BatchVerdicts::Together(verdicts))
+            }
+            Validation::AwaitedEach => {
+                self.hooks.on_batch(&ids);
+                let verdict_of = |id| self.hooks.awaits(vec![id], move |ids| verdict(&ids[0]));
+                Some(BatchVerdicts::Each(ids.into_iter().map(verdict_of).collect()))
+            }
+            _ => None,
         }
-        self.hooks.lock().batches.push(copies(&ids));
-        let verdicts = self.hooks.awaits(ids, |ids| ids.iter().map(|id| validity(id.number)).collect());
-        Some(BatchVerdicts::Together(verdicts))
     }
 
     fn peer_filter(&self, _: &u64, action: PeerAction<'_, Self>) -> bool {
-        if matches!(action, PeerAction::Graft) {
+        if matches!(action, PeerAction::Graft | PeerAction::IWant(_)) {
             self.hooks.call(Hook::PeerFilter, &[]);
         }
         true
@@ -344,6 +244,11 @@ impl Network for ScheduledNetwork {
         topic.clone()
     }
 
+    fn topic_name(&self, topic: &String) -> String {
+        self.hooks.call(Hook::TopicName, &[]);
+        topic.clone()
+    }
+
     fn persistent_points(&self) -> Vec<u64> {
         self.hooks.call(Hook::PersistentPoints, &[]);
         vec![1]
@@ -360,7 +265,8 @@ fn ids_of(batch: &[Delivery<ScheduledNetwork>]) -> Vec<Id> {
 }
 
 pub fn message(id: &Id) -> FullMessage<ScheduledNetwork> {
-    FullMessage { topic: id.topic.clone(), message_id: id.clone(), message: "content".to_owned() }
+    let content = format!("{} {}", id.number, id.topic);
+    FullMessage { topic: id.topic.clone(), message_id: id.clone(), message: content }
 }
 
 /// A value that the tasks of a schedule share.

@@ -6,6 +6,9 @@ use std::{
 };
 
 use super::{
+    checks::Checks,
+    heartbeats::Heartbeats,
+    hooks::{HOOKS, Hook},
     network::{Id, arm_clone, disarm_clone},
     plan::{Peril, Plan},
     schedule::Schedule,
@@ -86,11 +89,17 @@ pub struct Summary {
     fewest_kinds: Option<usize>,
     fewest_steps: Option<usize>,
     pairs: BTreeMap<(Peril, Peril), usize>,
+    heartbeats: Heartbeats,
+    /// The panics of hooks.
+    fired: BTreeMap<Hook, usize>,
 }
 
 impl Summary {
-    pub fn add(&mut self, plan: &Plan, perils: &BTreeSet<Peril>) {
+    pub fn add(&mut self, plan: &Plan, perils: &BTreeSet<Peril>, checks: &Checks) {
         self.schedules += 1;
+        self.heartbeats.checked += checks.heartbeats.checked;
+        self.heartbeats.with_both += checks.heartbeats.with_both;
+        checks.fired.iter().for_each(|(hook, count)| *self.fired.entry(*hook).or_default() += count);
         self.compared += usize::from(plan.is_compared);
         let fewest = |known: Option<usize>, new| Some(known.map_or(new, |known| known.min(new)));
         self.fewest_kinds = fewest(self.fewest_kinds, perils.len());
@@ -101,13 +110,26 @@ impl Summary {
             }
         }
     }
+
+    /// Whether a heartbeat sent GRAFT and PRUNE.
+    pub fn has_full_heartbeat(&self) -> bool {
+        self.heartbeats.with_both > 0
+    }
+
+    /// The hooks that panicked in no schedule.
+    pub fn never_fired(&self) -> Vec<Hook> {
+        HOOKS.into_iter().filter(|hook| !self.fired.contains_key(hook)).collect()
+    }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kinds, steps) = (self.fewest_kinds.unwrap_or(0), self.fewest_steps.unwrap_or(0));
         writeln!(f, "each of {} had at least {steps} steps and {kinds} kinds of events", self.schedules)?;
-        write!(f, "{:>7} had the same result as a node", self.compared)?;
+        writeln!(f, "{:>7} had the same result as a node", self.compared)?;
+        let Heartbeats { checked, with_both } = self.heartbeats;
+        writeln!(f, "{with_both:>7} of {checked} checked heartbeats sent GRAFT and PRUNE")?;
+        write!(f, "the panics of hooks: {:?}", self.fired)?;
         self.pairs
             .iter()
             .try_for_each(|((first, second), count)| write!(f, "\n{count:>7} had {first:?} and {second:?}"))

@@ -29,6 +29,10 @@ pub struct Plan {
     pub steps: usize,
     /// Whether the result is compared with that of a `Node`: nothing is lost in a panic, and no verdict awaited.
     pub is_compared: bool,
+    /// Whether the engine settles before and after each heartbeat, so that what a heartbeat sends is known.
+    pub settles_heartbeats: bool,
+    /// Whether a peer that subscribes is grafted at once, or at the next heartbeat.
+    pub grafts_on_subscribe: bool,
     /// The steps at which the kinds of events happen. They also happen at other steps, except a shutdown: the engine
     /// refuses all inputs after it.
     planned: BTreeMap<usize, Peril>,
@@ -41,15 +45,17 @@ impl Plan {
         let is_in = |index: usize, random: &mut Random| [first, second].contains(&index) || random.one_in(4);
         let perils: Vec<_> =
             (0..PERILS.len()).filter(|index| is_in(*index, random)).map(|index| PERILS[index]).collect();
-        let validation = match (perils.contains(&Peril::Batch), random.one_in(3)) {
-            (true, true) => Validation::Batches,
-            (true, false) => Validation::AwaitedBatches,
-            (false, true) => Validation::Awaited,
-            (false, false) => Validation::Immediate,
+        let validation = match (perils.contains(&Peril::Batch), random.below(3)) {
+            (true, 0) => Validation::Batches,
+            (true, 1) => Validation::AwaitedBatches,
+            (true, _) => Validation::AwaitedEach,
+            (false, 0) => Validation::Awaited,
+            (false, _) => Validation::Immediate,
         };
         let is_determined = matches!(validation, Validation::Immediate | Validation::Batches);
         // In the others, heartbeats race.
         let is_compared = is_determined && !perils.contains(&Peril::Panic) && !random.one_in(3);
+        let settles_heartbeats = is_compared || random.one_in(2);
         let steps = MIN_STEPS + random.below(30);
         let planned = planned(&perils, steps, random);
         Self {
@@ -60,6 +66,8 @@ impl Plan {
             steps,
             planned,
             is_compared,
+            settles_heartbeats,
+            grafts_on_subscribe: random.one_in(2),
         }
     }
 

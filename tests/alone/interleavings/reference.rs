@@ -34,8 +34,9 @@ use actix_gossipsub::{
 
 use super::{
     checks::STABLE,
-    network::{Hooks, Id, ScheduledNetwork, Validation, validity},
-    schedule::{BATCH_INTERVAL, Schedule, TOPICS},
+    hooks::Hooks,
+    network::{Id, ScheduledNetwork, Validation, validity},
+    schedule::{BATCH_INTERVAL, SELF, Schedule, TOPICS},
     steps::Step,
 };
 
@@ -116,6 +117,7 @@ impl Reference {
         let interval = validation.in_batches().then_some(BATCH_INTERVAL);
         let options = NodeOptions::default().with(|options| {
             options.seed = seed;
+            options.self_peer = Some(SELF);
             options.batch_interval = interval;
         });
         Self {
@@ -247,24 +249,19 @@ impl Schedule {
     /// Runs a step. The engine of a compared schedule is settled before and after a step whose result depends on when it
     /// reaches the topics.
     pub async fn run_step_in_order(&mut self, step: Step) {
+        if step == Step::Tick && self.plan.settles_heartbeats {
+            return self.settled_heartbeat().await;
+        }
         let Some(reference) = &self.reference else { return self.run_step(step).await };
         let reads_scores = matches!(step, Step::Control | Step::Membership | Step::Publish);
-        if matches!(step, Step::Tick | Step::Time | Step::Batch) || reads_scores && reference.has_penalised {
+        if matches!(step, Step::Time | Step::Batch) || reads_scores && reference.has_penalised {
             self.settle().await;
-        }
-        if step == Step::Tick {
-            self.compare_state().await;
-            // What is read from now on is of this heartbeat.
-            self.read_streams();
-            self.run_ready().await;
-            self.checks.borrow_mut().heartbeat = Some(Vec::new());
         }
         self.run_step(step).await;
         let is_penalty = self.reference.as_mut().is_some_and(Reference::take_penalty);
-        if is_penalty || matches!(step, Step::Tick | Step::Batch) {
+        if is_penalty || step == Step::Batch {
             self.settle().await;
         }
-        self.checks.borrow_mut().check_heartbeat();
     }
 
     pub async fn settle_if_compared(&mut self) {
@@ -274,14 +271,17 @@ impl Schedule {
     }
 
     /// Settles the engine.
-    async fn settle(&mut self) {
+    pub async fn settle(&mut self) {
         let worker = self.worker.clone();
         self.spawn_settling("settle", async move { worker.settle().await });
         self.drain().await;
     }
 
-    /// Compares the state of the engine with that of the node, after the engine has settled.
-    async fn compare_state(&mut self) {
+    /// Compares the state of the engine with that of the node, if it is a compared schedule, after the engine has settled.
+    pub async fn compare_state(&mut self) {
+        if self.reference.is_none() {
+            return;
+        }
         let state = Rc::new(Cell::new(None));
         let (worker, view) = (self.worker.clone(), Rc::clone(&state));
         self.spawn("state", async move { view.set(worker.state().await.ok()) });

@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -11,19 +11,24 @@ use actix::Arbiter;
 use actix_gossipsub::{
     AppOutputs, Clock, Limits, LimitsConfig, Mailbox, Mailboxes, ManualClock, P2pInput, P2pMessage,
     P2pOutputs, PublishTicket, Refused, Worker,
+    limits::{PatternOverrides, TopicOverrides},
     protocol::{Event, Timestamp},
 };
 use tokio::{sync::Mutex as AsyncMutex, task::JoinHandle, task::yield_now};
 
 use super::{
     checks::{Checks, STABLE, is_repaired},
-    network::{Hook, Hooks, Id, ScheduledNetwork, SharedCell, set_topics_run, take_not_cloned},
+    hooks::{Hook, Hooks},
+    network::{Id, ScheduledNetwork, SharedCell, set_topics_run, take_not_cloned},
     plan::{Peril, Plan},
     random::Random,
     reference::Reference,
+    trace::Trace,
 };
 
 pub const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
+/// The peer that the engine is.
+pub const SELF: u64 = 0;
 /// Most heartbeats of a schedule before its end: no seen id expires.
 pub const MAX_TICKS: usize = 5;
 /// The time for which messages are collected in a batch.
@@ -61,17 +66,24 @@ pub struct Schedule {
     pub has_ended: Rc<Cell<bool>>,
     /// Waits for such an end.
     end: JoinHandle<()>,
-    is_replay: bool,
+    trace: Trace,
 }
 
 thread_local! {
-    static LIMITS: Limits<String> = limits();
+    static LIMITS: [Limits<String>; 2] = [false, true].map(limits);
 }
 
-fn limits() -> Limits<String> {
+fn limits(graft_on_subscribe: bool) -> Limits<String> {
     let mut limits = LimitsConfig::tezos_dal();
     limits.extensions = Default::default();
+    limits.extensions.graft_on_subscribe = graft_on_subscribe;
     limits.extensions.idontwant_message_size = 1;
+    // So that the engine calls `encoded_size`, `source`, `is_violation` and `topic_name`.
+    limits.extensions.max_message_size = 1024;
+    limits.extensions.refuse_own_messages = true;
+    limits.extensions.protocol_violation_penalty = 1.0;
+    let pattern = PatternOverrides { pattern: "*".into(), limits: TopicOverrides::default() };
+    limits.topics.patterns.push(pattern);
     limits.seen_history_length = MAX_TICKS + 2;
     limits.heartbeat_ping_interval = 2;
     limits.backoff_cleanup_ticks = 1;
@@ -83,15 +95,17 @@ fn limits() -> Limits<String> {
 
 impl Schedule {
     /// Starts an engine and connects its peers.
-    pub async fn start(seed: u64, is_replay: bool) -> Self {
+    pub async fn start(seed: u64, trace: Trace) -> Self {
         let mut random = Random::new(seed);
         let plan = Plan::new(&mut random);
         let (hooks, clock, events) = (Arc::<Hooks>::default(), Arc::new(ManualClock::new()), Arc::default());
+        let limits = LIMITS.with(|limits| limits[usize::from(plan.grafts_on_subscribe)].clone());
         let network = ScheduledNetwork { validation: plan.validation, hooks: Arc::clone(&hooks) };
         let arbiters = (0..plan.arbiters).map(|_| Arbiter::current());
-        let mut builder = Worker::builder(network, LIMITS.with(Limits::clone))
+        let mut builder = Worker::builder(network, limits.clone())
             .manual()
             .seed(seed)
+            .self_peer(SELF)
             .on_arbiters(arbiters)
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .observer(observer(&events, &hooks));
@@ -105,8 +119,7 @@ impl Schedule {
         checks.outputs = plan.is_compared.then(Default::default);
         TOPICS.iter().for_each(|topic| drop(checks.topics.insert((*topic).to_owned(), Default::default())));
         joined.iter().for_each(|topic| checks.on_join(topic));
-        let mut reference =
-            plan.is_compared.then(|| Reference::new(plan.validation, LIMITS.with(Limits::clone), seed));
+        let mut reference = plan.is_compared.then(|| Reference::new(plan.validation, limits, seed));
         for topic in joined {
             reference.iter_mut().for_each(|reference| reference.join(&(*topic).to_owned(), clock.now()));
         }
@@ -132,7 +145,7 @@ impl Schedule {
             events,
             has_ended,
             end,
-            is_replay,
+            trace,
         };
         schedule.read_streams();
         for peer in STABLE {
@@ -160,7 +173,7 @@ impl Schedule {
     pub fn input(&mut self, input: P2pInput<ScheduledNetwork>) -> bool {
         self.trace(|| format!("    {input:?}"));
         let copy = self.reference.is_some().then(|| input.clone());
-        let accepted = self.call(|worker| worker.p2p_input(input));
+        let accepted = self.worker.p2p_input(input);
         let is_accepted = self.accepted(accepted).is_some();
         if let (true, Some(input)) = (is_accepted, copy) {
             self.with_reference(|reference, now| reference.p2p_input(input, now));
@@ -175,19 +188,9 @@ impl Schedule {
         }
     }
 
-    /// Prints what happens, in a replay.
+    /// See [`Trace`].
     pub fn trace(&self, line: impl FnOnce() -> String) {
-        if self.is_replay {
-            println!("{}", line());
-        }
-    }
-
-    /// Calls the engine. A hook does not panic in this call.
-    pub fn call<T>(&self, call: impl FnOnce(&Worker<ScheduledNetwork>) -> T) -> T {
-        self.hooks.is_input.store(true, Ordering::Relaxed);
-        let result = call(&self.worker);
-        self.hooks.is_input.store(false, Ordering::Relaxed);
-        result
+        self.trace.line(line);
     }
 
     /// An engine refuses inputs once it shuts down, and no queue is full in a schedule.
@@ -225,7 +228,7 @@ impl Schedule {
     /// Reads both streams in tasks.
     pub fn read_streams(&mut self) {
         let (stream, checks) = (Rc::clone(&self.p2p), Rc::clone(&self.checks));
-        let is_replay = self.is_replay;
+        let trace = self.trace.clone();
         self.spawn("reading the p2p stream", async move {
             loop {
                 let next = match &mut *stream.lock().await {
@@ -234,9 +237,7 @@ impl Schedule {
                 };
                 match next {
                     Some(batch) => {
-                        if is_replay {
-                            println!("        {batch:?}");
-                        }
+                        trace.value(&batch);
                         checks.borrow_mut().on_output(&batch);
                     }
                     None => return checks.borrow_mut().p2p_ended = true,
@@ -244,6 +245,7 @@ impl Schedule {
             }
         });
         let (stream, checks) = (Rc::clone(&self.app), Rc::clone(&self.checks));
+        let trace = self.trace.clone();
         self.spawn("reading the application's stream", async move {
             loop {
                 let next = match &mut *stream.lock().await {
@@ -251,7 +253,10 @@ impl Schedule {
                     None => return,
                 };
                 match next {
-                    Some(message) => checks.borrow_mut().on_delivered(&message.message_id),
+                    Some(message) => {
+                        trace.value(&message);
+                        checks.borrow_mut().on_delivered(&message.message_id);
+                    }
                     None => return checks.borrow_mut().app_ended = true,
                 }
             }
@@ -307,6 +312,7 @@ impl Schedule {
         for injected in self.hooks.take_injected() {
             self.trace(|| format!("    {injected:?}"));
             checks.on_panic();
+            *checks.fired.entry(injected.0).or_default() += 1;
             checks.on_no_verdict(&injected.1);
         }
         if let Some(id) = take_not_cloned() {

@@ -6,7 +6,8 @@ use actix_gossipsub::{AppInput, DropReason, P2pInput, P2pMessage, RouteResult};
 
 use super::{
     checks::is_repaired,
-    network::{HOOKS, Id, ScheduledNetwork, arm_clone, message},
+    hooks::HOOKS,
+    network::{Id, ScheduledNetwork, arm_clone, message},
     plan::Peril,
     reference::Reference,
     schedule::{MAX_TICKS, Schedule, TOPICS},
@@ -119,7 +120,9 @@ impl Schedule {
                 if self.random.one_in(2) {
                     arm_clone();
                 } else {
-                    let hook = self.random.pick(&HOOKS);
+                    let is_verdict = self.random.one_in(4);
+                    let hook =
+                        if is_verdict { self.plan.validation.hook() } else { self.random.pick(&HOOKS) };
                     self.hooks.arm(Some(hook));
                 }
             }
@@ -201,7 +204,7 @@ impl Schedule {
         let topic = self.random.pick(&["b", "d"]).to_owned();
         let is_join = self.random.one_in(2);
         let input = if is_join { AppInput::Join(topic.clone()) } else { AppInput::Leave(topic.clone()) };
-        let result = self.call(|worker| worker.app_input(input));
+        let result = self.worker.app_input(input);
         if self.accepted(result).is_some() {
             let mut checks = self.checks.borrow_mut();
             if is_join {
@@ -225,7 +228,7 @@ impl Schedule {
         if self.random.one_in(4) {
             id.topic = "c".to_owned();
         }
-        let result = self.call(|worker| worker.publish(message(&id)));
+        let result = self.worker.publish(message(&id));
         let Some(ticket) = self.accepted(result) else { return };
         let ticket = Rc::new(ticket);
         self.checks.borrow_mut().on_published(&id);
@@ -260,7 +263,7 @@ impl Schedule {
         let (worker, checks) = (self.worker.clone(), Rc::clone(&self.checks));
         if self.random.one_in(2) {
             let peer = self.unstable_peer();
-            let connected = checks.borrow().peers.get(&peer).is_some_and(|peer| peer.connected);
+            let connected = self.is_connected(peer);
             self.spawn("connection_of", async move {
                 if let Ok(connection) = worker.connection_of(&peer).await {
                     let is_kept = connection.is_some() == connected;
@@ -297,10 +300,14 @@ impl Schedule {
         }
     }
 
+    pub fn is_connected(&self, peer: u64) -> bool {
+        self.checks.borrow().peers.get(&peer).is_some_and(|peer| peer.connected)
+    }
+
     /// Connects a peer, or disconnects it if it is connected.
     pub async fn reconnect(&mut self, peer: u64) {
         self.settle_if_compared().await;
-        let connected = self.checks.borrow().peers.get(&peer).is_some_and(|peer| peer.connected);
+        let connected = self.is_connected(peer);
         let disconnection: P2pInput<ScheduledNetwork> = P2pInput::Disconnection { peer };
         if !connected {
             self.connect(peer);
