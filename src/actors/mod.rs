@@ -143,9 +143,12 @@
 //! given it no command since, the supervisor removes it from the topic table. The topic is passive from then on: the actor hands
 //! its backoffs to the supervisor, which has its subscribers already, and ends.
 //!
-//! `shutdown` leaves all topics, settles and closes the inboxes and the streams. An actor stops when it finds its inbox
-//! closed. The first arbiter runs these steps, so that they go on if the caller is cancelled. The engine also ends if one of
-//! its actors [panics or loses its arbiter](watch), and when the last handle is dropped; then the inboxes close at once.
+//! `shutdown` leaves all topics, settles and closes the inboxes and the streams. The message for it is
+//! [`Shutdown`](crate::messages::Shutdown), which the [`Worker`](crate::Worker) handles. The actors take no such message: they
+//! stop when their inbox is closed (the heartbeat: when the engine has ended), because a message may be lost when the caller is
+//! cancelled or an arbiter stops, and a closed inbox is seen by every actor that still runs. The first arbiter runs these
+//! steps, so that they go on if the caller is cancelled. The engine also ends if one of its actors
+//! [panics or loses its arbiter](watch), and when the last handle is dropped; then the inboxes close at once.
 
 pub(crate) mod arbiter;
 pub(crate) mod diagnostics;

@@ -121,7 +121,7 @@ impl<N: Network> PassiveTopic<'_, N> {
 
     /// The state machine that the topic would have, for a query.
     pub(crate) fn to_state(&self, limits: &Limits<N::Topic>, totals: &Totals, seed: u64) -> TopicState<N> {
-        let backoffs = self.peers.passive_backoffs.get(self.name).map(Backoffs::snapshot);
+        let backoffs = self.peers.passive_backoffs().get(self.name).map(Backoffs::snapshot);
         let subscribers = self.peers.subscribers(self.name);
         let parameters = self.peers.parameters_of(self.name);
         TopicState::restored(self.name.clone(), parameters, limits, totals, seed, subscribers, backoffs)
@@ -150,7 +150,7 @@ pub(crate) enum TopicRef<'a, N: Network> {
 impl<N: Network> TopicRef<'_, N> {
     pub(crate) fn name(&self) -> &N::Topic {
         match self {
-            Self::Active(state) => &state.topic,
+            Self::Active(state) => state.name(),
             Self::Passive(topic) => topic.name,
         }
     }

@@ -185,7 +185,7 @@ impl<N: Network> Topics<N> {
     fn install(&mut self, start: StartTopic<N>, mailbox: &Arc<ArbiterMailbox<N>>, shared: &Arc<Shared<N>>) {
         let StartTopic { slot: id, state, rejoin } = start;
         let Some(entry) = entry_of(&mut self.slots, id) else { return };
-        let subscription = || shared.topic_table.get(&state.topic)?.subscription.clone();
+        let subscription = || shared.topic_table.get(state.name())?.subscription.clone();
         let rejoin: Vec<_> = rejoin
             .iter()
             .map(|interest| TopicItem::Join {

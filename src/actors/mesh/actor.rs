@@ -126,8 +126,8 @@ impl<N: Network> RunningTopic<N> {
         shared: Arc<Shared<N>>,
         pending: impl Iterator<Item = TopicItem<N>>,
     ) -> Self {
-        let (series, now) = (shared.topic_labels.of(&state.topic), shared.now());
-        let published = shared.topic_table.get(&state.topic).map(|entry| Arc::clone(&entry.published));
+        let (series, now) = (shared.topic_labels.of(state.name()), shared.now());
+        let published = shared.topic_table.get(state.name()).map(|entry| Arc::clone(&entry.published));
         Self {
             state,
             address,
@@ -149,7 +149,7 @@ impl<N: Network> RunningTopic<N> {
     }
 
     pub(in crate::actors) fn name(&self) -> &N::Topic {
-        &self.state.topic
+        self.state.name()
     }
 
     /// Whether the topic has retired or was stopped.
@@ -224,7 +224,7 @@ impl<N: Network> RunningTopic<N> {
         let fanout = self.state.fanout_view().map_or_else(BTreeSet::new, |fanout| fanout.peers);
         let limits = self.shared.limits.load();
         let outcome = self.state.join(interest, &self.shared.context(&limits, received_at), outbox);
-        log::join(&self.state.topic, &outcome);
+        log::join(self.state.name(), &outcome);
         self.awaiting_supervisor = !was_joined;
         if !was_joined && !limits.counts_subscription(true) {
             self.for_each_subscriber(ConnectionRecord::release_subscription);
@@ -233,7 +233,7 @@ impl<N: Network> RunningTopic<N> {
         if let JoinOutcome::Joined { to_graft } = &outcome {
             self.record_event(EventKind::Joined, received_at);
             if self.state.parameters().is_unscored {
-                log::unscored_topic(&self.state.topic);
+                log::unscored_topic(self.state.name());
             }
             for peer in to_graft {
                 let promoted = fanout.contains(peer);
@@ -241,7 +241,7 @@ impl<N: Network> RunningTopic<N> {
                 self.record_decision(peer, PeerDecision::Grafted(reason), received_at);
             }
         }
-        self.meter.rename(self.shared.topic_labels.of(&self.state.topic));
+        self.meter.rename(self.shared.topic_labels.of(self.state.name()));
         self.publish_gauges();
     }
 
@@ -249,7 +249,7 @@ impl<N: Network> RunningTopic<N> {
         let was_joined = self.state.is_joined();
         let limits = self.shared.limits.load();
         let outcome = self.state.leave(interest, &self.shared.context(&limits, received_at), outbox);
-        log::leave(&self.state.topic, &outcome);
+        log::leave(self.state.name(), &outcome);
         self.awaiting_supervisor = was_joined && !self.state.is_joined();
         if self.awaiting_supervisor {
             self.count_subscribers();
@@ -286,7 +286,7 @@ impl<N: Network> RunningTopic<N> {
     fn execute(&mut self, command: TopicCommand<N>, outbox: &mut Outbox<N>) {
         let confirms = matches!(command, TopicCommand::JoinConfirmed | TopicCommand::LeaveConfirmed);
         let finishes = matches!(command, TopicCommand::FinishHeartbeat);
-        let _span = tracing::trace_span!("command", topic = ?self.state.topic).entered();
+        let _span = tracing::trace_span!("command", topic = ?self.state.name()).entered();
         let before = outbox.app.len();
         let (limits, now) = (self.shared.limits.load(), self.shared.now());
         let leaves = match &command {
@@ -310,7 +310,7 @@ impl<N: Network> RunningTopic<N> {
     fn retire(&mut self, run: &mut RunContext<'_, N>) {
         self.state.flush_delivery_counts(run.outbox);
         self.flush_outbox(run);
-        let (topic, backoffs) = (self.state.topic.clone(), self.state.take_backoffs());
+        let (topic, backoffs) = (self.state.name().clone(), self.state.take_backoffs());
         run.outgoing.supervisor_items.push(SupervisorItem::Retired { topic, backoffs });
         self.stop();
     }
@@ -327,7 +327,7 @@ impl<N: Network> RunningTopic<N> {
 
 impl<N: Network> RunningTopic<N> {
     fn record_event(&self, kind: EventKind, time: Timestamp) {
-        let topic = Some(&self.state.topic);
+        let topic = Some(self.state.name());
         self.shared.event_log.record(EventContext { peer: None, topic, score: None, time }, kind);
     }
 
@@ -335,7 +335,7 @@ impl<N: Network> RunningTopic<N> {
     fn record_delivered(&self, deliveries: &[PendingDelivery<N>]) {
         if self.shared.event_log.keeps_messages() {
             for PendingDelivery { message, .. } in deliveries {
-                let topic = Some(&self.state.topic);
+                let topic = Some(self.state.name());
                 let context = EventContext { peer: None, topic, score: None, time: self.shared.now() };
                 self.shared.event_log.record_message(context, &message.message_id, EventKind::Delivered);
             }
@@ -343,7 +343,7 @@ impl<N: Network> RunningTopic<N> {
     }
 
     fn record_decision(&self, peer: &N::Peer, decision: PeerDecision, time: Timestamp) {
-        let (topic, score) = (Some(&self.state.topic), self.shared.directory.status(peer).score);
+        let (topic, score) = (Some(self.state.name()), self.shared.directory.status(peer).score);
         let context = EventContext { peer: Some(peer), topic, score, time };
         self.shared.event_log.record_decision(context, decision);
     }

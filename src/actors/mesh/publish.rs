@@ -39,7 +39,7 @@ impl<N: Network> RunningTopic<N> {
         let limits = self.shared.limits.load();
         let cx = self.shared.context(&limits, received_at);
         let outcome = self.state.publish(message, min_peers, charge, &cx, outbox);
-        log::publish(&self.state.topic, &outcome);
+        log::publish(self.state.name(), &outcome);
         outbox.counters.input(Input::Publish, &outcome);
         if let (Some(message), PublishOutcome::Published { .. }) = (logged, &outcome) {
             let topic = Some(&message.topic);
@@ -64,7 +64,7 @@ impl<N: Network> RunningTopic<N> {
     fn report_published_to_no_peers(&self, now: Timestamp) {
         self.shared.metrics.published_to_no_peers();
         if self.shared.unsent_publication_reports.try_acquire(now) {
-            self.shared.observe(&Event::PublishedToNoPeers { topic: self.state.topic.clone() });
+            self.shared.observe(&Event::PublishedToNoPeers { topic: self.state.name().clone() });
         }
     }
 

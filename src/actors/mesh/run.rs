@@ -177,12 +177,12 @@ impl<N: Network> RunningTopic<N> {
         for validation in outbox.pending_validations.drain(..) {
             validation::start(validation, &self.address, &self.shared);
         }
-        let (topic, series) = (&self.state.topic, &self.meter.series);
+        let (topic, series) = (self.state.name(), &self.meter.series);
         let mesh_growth = outgoing.flush_topic(topic, series, &mut self.subscription, outbox, &self.shared);
         self.meter.mesh_changed(mesh_growth);
         if !outbox.events.is_empty() {
             outgoing.supervisor_items.push(SupervisorItem::Events {
-                topic: self.state.topic.clone(),
+                topic: self.state.name().clone(),
                 events: outbox.events.drain(..).collect(),
                 now: self.shared.now(),
             });
@@ -204,7 +204,7 @@ impl<N: Network> RunningTopic<N> {
         if self.can_retire && !self.awaiting_supervisor && self.is_idle(run.list) {
             self.can_retire = false;
             if !self.state.is_active() {
-                let topic = self.state.topic.clone();
+                let topic = self.state.name().clone();
                 run.outgoing
                     .supervisor_items
                     .push(SupervisorItem::CanRetire { topic, commands: run.commands });

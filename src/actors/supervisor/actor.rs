@@ -74,7 +74,7 @@ pub(crate) struct SupervisorActor<N: Network> {
 
 impl<N: Network> SupervisorActor<N> {
     pub(crate) fn new(shared: Arc<Shared<N>>, mut peers: Peers<N>, manual: bool) -> Self {
-        peers.scores.track_changes();
+        peers.track_score_changes();
         let seed = shared.seed;
         Self {
             shared,
@@ -157,8 +157,8 @@ impl<N: Network> SupervisorActor<N> {
 
     pub(super) fn apply_events(&mut self, topic: &N::Topic, events: Vec<TopicEvent<N>>, now: Timestamp) {
         for event in events {
-            log::topic_event(topic, &event, |peer| self.peers.scores.get(peer));
-            let decisions = decisions_of(topic, &event, &self.peers.scores, self.overloaded);
+            log::topic_event(topic, &event, |peer| self.peers.scores().get(peer));
+            let decisions = decisions_of(topic, &event, self.peers.scores(), self.overloaded);
             let from = if let TopicEvent::PxOffered(from, _) = &event { Some(from.clone()) } else { None };
             if let Some(listener) = &self.shared.peer_listener {
                 let report = || report_topic_event(topic, &event, &self.peers, &**listener);
@@ -179,7 +179,7 @@ impl<N: Network> SupervisorActor<N> {
 
     /// Records a decision with the score that the peer has now.
     fn record(&self, peer: &N::Peer, topic: Option<&N::Topic>, time: Timestamp, decision: PeerDecision) {
-        let score = self.peers.scores.get(peer);
+        let score = self.peers.scores().get(peer);
         let context = EventContext { peer: Some(peer), topic, score, time };
         self.shared.event_log.record_decision(context, decision);
         self.shared.report_peer_event(|| PeerEvent::of_decision(peer, topic, decision));
@@ -232,7 +232,7 @@ impl<N: Network> Handler<ProtocolViolation<N>> for SupervisorActor<N> {
 
     fn handle(&mut self, ProtocolViolation(peer): ProtocolViolation<N>, _: &mut Self::Context) {
         let now = self.shared.now();
-        log::protocol_violation(&peer, self.peers.scores.get(&peer));
+        log::protocol_violation(&peer, self.peers.scores().get(&peer));
         self.peers.on_protocol_violation(peer.clone(), now);
         self.record(&peer, None, now, PeerDecision::Penalised(Penalty::ProtocolViolation));
     }
@@ -353,12 +353,12 @@ impl<N: Network> SupervisorActor<N> {
 
     /// Makes changed scores visible to the topics, before they receive a command that follows from a change.
     fn publish_scores(&mut self) {
-        let changed = self.peers.scores.take_changed();
+        let changed = self.peers.take_changed_scores();
         if changed.is_empty() {
             return;
         }
         // First the minimum: a topic for which it is too low reads each score.
-        self.shared.directory.publish_min_score(self.peers.scores.min_score());
+        self.shared.directory.publish_min_score(self.peers.scores().min_score());
         let limits = self.shared.limits.load();
         for (peer, score) in changed {
             let graylisted = self.shared.directory.publish_score(&peer, score, &limits);
@@ -381,7 +381,7 @@ impl<N: Network> SupervisorActor<N> {
     /// Records what was done about a peer because of its score.
     fn record_action(&self, peer: &N::Peer, action: ScoreAction) {
         self.shared.metrics.acted_on_score(action);
-        log::score_action(peer, action, self.peers.scores.get(peer));
+        log::score_action(peer, action, self.peers.scores().get(peer));
         self.record(peer, None, self.shared.now(), PeerDecision::ActedOnScore(action));
     }
 

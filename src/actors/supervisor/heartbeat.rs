@@ -35,7 +35,7 @@ impl<N: Network> SupervisorActor<N> {
         // All topics report their deliveries in this heartbeat.
         drop(self.shared.take_unflushed());
         let topics: Vec<_> = self.topics.keys().cloned().collect();
-        self.peers.heartbeat_budget = heartbeat_budget(topics.len());
+        self.peers.set_heartbeat_budget(heartbeat_budget(topics.len()));
         let now = self.shared.now();
         self.overloaded = self.shared.is_overloaded();
         self.peers.begin_heartbeat(topics, self.overloaded, now);

@@ -24,7 +24,7 @@ impl<N: Network> SupervisorActor<N> {
         match passive {
             PassiveTopics::None => {}
             PassiveTopics::WithBackoffs => {
-                let passive = self.peers.passive_backoffs.topics_after(after.as_ref());
+                let passive = self.peers.passive_backoffs().topics_after(after.as_ref());
                 topics.extend(passive.filter(is_passive).take(limit + 1));
             }
             PassiveTopics::WithSubscribers => {

@@ -95,7 +95,7 @@ impl<N: Network> Node<N> {
         let peers = self.settled_peers();
         let cx = self.context(&peers, now);
         let gossip_of = |state: &TopicState<N>| {
-            let topic = state.topic.clone();
+            let topic = state.name().clone();
             let mut rng = rng_for(self.seed, "look", &topic);
             let selected = state.gossip_plan(&cx).map(|plan| plan.select(&mut rng)).unwrap_or_default();
             selected.into_iter().map(move |(peer, _, ids)| (peer, topic.clone(), ids))

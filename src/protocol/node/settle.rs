@@ -118,10 +118,10 @@ impl<N: Network> Node<N> {
 
     /// The peers with scores that include all unflushed deliveries, for read-only queries.
     pub(super) fn settled_peers(&self) -> SettledPeerView<'_, N> {
-        let mut scores = Cow::Borrowed(&self.peers.scores);
+        let mut scores = Cow::Borrowed(self.peers.scores());
         for state in self.unflushed.iter().filter_map(|index| self.topics.get_by_index(*index)) {
             if state.has_unflushed_deliveries() {
-                scores.to_mut().delivered(state.unflushed_deliveries(), &state.topic);
+                scores.to_mut().delivered(state.unflushed_deliveries(), state.name());
             }
         }
         SettledPeerView { peers: &self.peers, connected: &self.connected, scores }
@@ -158,7 +158,7 @@ impl<N: Network> Node<N> {
     pub(super) fn retire_inactive_topics(&mut self) {
         for mut state in self.topics.take_inactive() {
             let backoffs = state.take_backoffs();
-            self.peers.deactivate_topic(state.topic, Some(backoffs));
+            self.peers.deactivate_topic(state.into_name(), Some(backoffs));
         }
     }
 
@@ -256,7 +256,7 @@ impl<N: Network> Node<N> {
         self.validate_now(index, now);
         self.take_outputs(index);
         let mut events = std::mem::take(&mut self.outbox.events);
-        let topic = &self.topics.expect_mut(index).topic;
+        let topic = self.topics.expect_mut(index).name();
         for event in events.drain(..) {
             observe(topic, &event);
             if let Some(outcome) = self.peers.apply_event(topic, event, now) {
@@ -289,7 +289,7 @@ impl<N: Network> Node<N> {
             self.drained.app.extend(outbox.app.drain(..).map(|delivery| delivery.message));
         }
         for (id, entered) in outbox.history_changes.drain(..) {
-            let topic = &self.topics.expect_mut(index).topic;
+            let topic = self.topics.expect_mut(index).name();
             if entered {
                 self.topic_by_message_id.insert(id, topic.clone());
             } else if self.topic_by_message_id.get(&id) == Some(topic) {

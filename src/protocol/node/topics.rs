@@ -27,7 +27,7 @@ impl<N: Network> Topics<N> {
 
     /// Adds a topic that is not there yet.
     pub(super) fn insert(&mut self, state: TopicState<N>) -> TopicIndex {
-        let topic = state.topic.clone();
+        let topic = state.name().clone();
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
@@ -59,8 +59,8 @@ impl<N: Network> Topics<N> {
 
     fn remove(&mut self, index: TopicIndex) -> Option<Box<TopicState<N>>> {
         let state = self.slots.get_mut(index)?.take()?;
-        self.index.remove(&state.topic);
-        self.sorted.remove(&state.topic);
+        self.index.remove(state.name());
+        self.sorted.remove(state.name());
         self.free.push(index);
         Some(state)
     }

@@ -62,6 +62,11 @@ enum Phase {
 }
 
 impl<N: Network> Peers<N> {
+    /// Sets the budget of the heartbeats that begin from now on.
+    pub(crate) fn set_heartbeat_budget(&mut self, budget: HeartbeatBudget) {
+        self.heartbeat_budget = budget;
+    }
+
     /// Starts a heartbeat over `topics`, the active ones. The caller, who owns the quotas of peers, resets them. If the node is
     /// `overloaded`, broken promises are not penalised.
     pub(crate) fn begin_heartbeat(&mut self, topics: Vec<N::Topic>, overloaded: bool, now: Timestamp) {

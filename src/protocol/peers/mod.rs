@@ -57,14 +57,14 @@ use crate::{
 
 /// A connected peer.
 #[derive_where(Debug)]
-pub(super) struct Connection<N: Network> {
-    pub(super) connection_id: ConnectionId,
+struct Connection<N: Network> {
+    connection_id: ConnectionId,
     /// The peer is a direct peer.
-    pub(super) direct: bool,
+    direct: bool,
     /// Whether that has changed since the peer connected. Topics may then have taken the peer for what it was before.
-    pub(super) direct_changed: bool,
+    direct_changed: bool,
     /// The subscribed topics.
-    pub(super) topics: BTreeSet<N::Topic>,
+    topics: BTreeSet<N::Topic>,
     /// The bytes of their names.
     names: Share,
 }
@@ -97,7 +97,7 @@ pub(crate) struct Peers<N: Network> {
     bootstrap_connections: usize,
     /// The number of peers in `connections` that speak floodsub.
     floodsub_connections: usize,
-    pub(crate) scores: Scores<N>,
+    scores: Scores<N>,
     /// The trusted peers. Their number is bounded by the configuration of the p2p layer.
     trusted: BTreeSet<N::Peer>,
     /// The peers of which the application decided whether they are direct peers. Their number is bounded by its calls.
@@ -106,10 +106,10 @@ pub(crate) struct Peers<N: Network> {
     joined: BTreeSet<N::Topic>,
     /// The topics that have a state machine.
     active: BTreeSet<N::Topic>,
-    pub(crate) passive_backoffs: PassiveBackoffs<N>,
+    passive_backoffs: PassiveBackoffs<N>,
     pending_dispatch: PendingDispatch<N>,
     round: Option<HeartbeatRound<N>>,
-    pub(crate) heartbeat_budget: HeartbeatBudget,
+    heartbeat_budget: HeartbeatBudget,
     ticks: u64,
     recv_prunes: u64,
     topic_limit_events: RateLimit,
@@ -274,7 +274,7 @@ impl<N: Network> Peers<N> {
     }
 
     /// Counts a penalty, if it was given.
-    pub(super) fn count_penalty(&mut self, penalty: Penalty, given: bool) {
+    fn count_penalty(&mut self, penalty: Penalty, given: bool) {
         self.outbox.penalties[penalty] += u32::from(given);
     }
 

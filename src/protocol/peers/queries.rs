@@ -1,8 +1,8 @@
-//! Queries of the peers' side: statistics, views and footprint.
+//! Queries of the peers' side: scores, statistics, views and footprint.
 
 use std::ops::Bound;
 
-use super::{Connection, Peers};
+use super::{Connection, Peers, passive_backoffs::PassiveBackoffs};
 use crate::{
     admission::totals::Remembered,
     network::Network,
@@ -17,6 +17,25 @@ use crate::{
 };
 
 impl<N: Network> Peers<N> {
+    pub(crate) fn scores(&self) -> &Scores<N> {
+        &self.scores
+    }
+
+    /// Lists the peers whose score changes, from now on, for [`take_changed_scores`](Self::take_changed_scores).
+    pub(crate) fn track_score_changes(&mut self) {
+        self.scores.track_changes();
+    }
+
+    /// Takes the peers whose score changed, each with its current score.
+    pub(crate) fn take_changed_scores(&mut self) -> Vec<(N::Peer, Option<f64>)> {
+        self.scores.take_changed()
+    }
+
+    /// The backoffs of refused GRAFTs on passive topics.
+    pub(crate) fn passive_backoffs(&self) -> &PassiveBackoffs<N> {
+        &self.passive_backoffs
+    }
+
     /// The statistics of the peers' side.
     pub(crate) fn stats(&self) -> Stats {
         Stats {

@@ -2,11 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fanout, TopicState};
+use derive_where::derive_where;
+
+use super::TopicState;
 use crate::{
     network::Network,
     protocol::{connection::ConnectionId, exchange::Context, rng::choose},
+    timestamp::Timestamp,
 };
+
+/// The peers to which messages are published on a topic that is not joined (v1.0 "fanout").
+#[derive_where(Clone, Debug)]
+pub(super) struct Fanout<N: Network> {
+    pub(super) peers: BTreeMap<N::Peer, ConnectionId>,
+    pub(super) last_published: Timestamp,
+}
 
 impl<N: Network> TopicState<N> {
     /// Makes a fanout for a message to publish, if there is none. Returns whether it did.

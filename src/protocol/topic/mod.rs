@@ -8,6 +8,7 @@
 //! | `first_messages.rs` | GRAFT of a new subscriber, and what it is offered |
 //! | `px.rs` | peers offered in a PRUNE |
 //! | `receive.rs`, `batch.rs`, `publish.rs`, `further.rs` | full messages |
+//! | `pending_validation.rs` | asynchronous validation, late verdicts |
 //! | `gossip.rs`, `promises.rs`, `requests.rs` | IHAVE, IWANT, broken promises, requests from one peer at a time |
 //! | `idontwant.rs` | IDONTWANT, both ways |
 //! | `heartbeat.rs`, `fanout.rs` | maintenance at each heartbeat |
@@ -47,6 +48,7 @@ use derive_where::derive_where;
 use self::{
     answered::AnsweredConnections,
     delivery_counts::DeliveryCounts,
+    fanout::Fanout,
     first_messages::UnservedMessages,
     history::History,
     idontwant::SentIDontWant,
@@ -74,13 +76,12 @@ use crate::{
     admission::totals::{Remembered, Totals},
     limits::{Limits, TopicParameters},
     network::{Network, PeerAction},
-    timestamp::Timestamp,
 };
 
 /// The state of one topic.
 #[derive_where(Debug)]
 pub(crate) struct TopicState<N: Network> {
-    pub(crate) topic: N::Topic,
+    topic: N::Topic,
     /// The parameters of this topic, found when the state was made and when the limits changed.
     parameters: TopicParameters,
     rng: ProtocolRng,
@@ -130,13 +131,6 @@ pub(crate) struct TopicState<N: Network> {
     pruned: Vec<PrunedPeer<N>>,
     /// The former mesh of a topic that was left. Its PRUNEs are sent when the leave is confirmed.
     leave_prunes: Vec<PrunedPeer<N>>,
-}
-
-/// The peers to which messages are published on a topic that is not joined (v1.0 "fanout").
-#[derive_where(Clone, Debug)]
-pub(super) struct Fanout<N: Network> {
-    pub(super) peers: BTreeMap<N::Peer, ConnectionId>,
-    pub(super) last_published: Timestamp,
 }
 
 impl<N: Network> TopicState<N> {
@@ -199,13 +193,21 @@ impl<N: Network> TopicState<N> {
         state
     }
 
+    pub(crate) fn name(&self) -> &N::Topic {
+        &self.topic
+    }
+
+    pub(crate) fn into_name(self) -> N::Topic {
+        self.topic
+    }
+
     /// Takes what is remembered of a topic that becomes passive.
     pub(crate) fn take_backoffs(&mut self) -> Backoffs<N::Peer> {
         self.backoffs.take()
     }
 
     /// Clears the state that matters only while the topic is joined.
-    pub(super) fn clear_pending(&mut self, outbox: &mut Outbox<N>) {
+    fn clear_pending(&mut self, outbox: &mut Outbox<N>) {
         outbox.counters.promise(PromiseEvent::Cancelled, self.promises.len());
         self.promises = Promises::default();
         self.requests = Requests::default();
@@ -345,18 +347,13 @@ impl<N: Network> TopicState<N> {
 
     /// Removes the state of an earlier connection of `peer` whose end has not been reported yet. Its entry among the
     /// subscribers stays until then, since that id no longer resolves to a peer.
-    pub(super) fn drop_stale_connection(
-        &mut self,
-        peer: &N::Peer,
-        connection_id: ConnectionId,
-        outbox: &mut Outbox<N>,
-    ) {
+    fn drop_stale_connection(&mut self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
         if !self.is_subscriber(connection_id) {
             self.remove_connections_until(peer, connection_id, outbox);
         }
     }
 
-    pub(super) fn add_subscriber(
+    fn add_subscriber(
         &mut self,
         peer: &N::Peer,
         connection_id: ConnectionId,
@@ -368,7 +365,7 @@ impl<N: Network> TopicState<N> {
         outbox.events.push(TopicEvent::Subscribed(peer.clone(), connection_id));
     }
 
-    pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, reason: LeaveReason, outbox: &mut Outbox<N>) {
+    fn remove_from_mesh(&mut self, peer: &N::Peer, reason: LeaveReason, outbox: &mut Outbox<N>) {
         if let Some(connection_id) = self.mesh.as_mut().and_then(|mesh| mesh.remove(peer)) {
             self.flush_delivery_counts(outbox);
             outbox.events.push(TopicEvent::Pruned(peer.clone(), connection_id, reason));

@@ -126,8 +126,8 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Applies a verdict that was not given at once. Meanwhile the topic may have been left, the application may refuse the
-    /// source, and the message may have expired. With `recheck_seen` a message that was accepted meanwhile, because this node published it or another
-    /// content had the same id, is a duplicate.
+    /// source, and the message may have expired. With `recheck_seen` a message that was accepted meanwhile, because this
+    /// node published it or another content had the same id, is a duplicate.
     fn apply_late_verdict(
         &mut self,
         delivery: Delivery<N>,

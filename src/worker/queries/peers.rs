@@ -69,7 +69,7 @@ impl<N: Network> Worker<N> {
     ) -> Result<Option<ScoreBreakdown<N>>, EngineStopped> {
         let peer = peer.clone();
         let Page { after, limit, .. } = page;
-        let query = move |peers: &Peers<N>| peers.scores.breakdown(&peer, after.as_ref(), limit);
+        let query = move |peers: &Peers<N>| peers.scores().breakdown(&peer, after.as_ref(), limit);
         self.query_peers(query).await
     }
 
