@@ -5,6 +5,8 @@
 
 use actix_gossipsub::libp2p::gossipsub;
 
+// The chat itself is compiled once with each gossipsub, which the file takes from its parent by the same name. So both examples
+// include it by its path.
 #[path = "chat/chat.rs"]
 mod chat;
 #[path = "chat/terminal.rs"]

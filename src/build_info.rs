@@ -1,4 +1,4 @@
-//! What was built: the version, the commit and the features of this package. The metric `gossipsub_build_info` has them as
+//! The version, the commit and the features of this build. The metric `gossipsub_build_info` has them as
 //! labels.
 
 /// The version of this package.

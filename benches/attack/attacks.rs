@@ -2,8 +2,7 @@
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-
-use super::wire::plan::Implementation;
+use testkit::wire::plan::Implementation;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "snake_case")]

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use testkit::wire::plan::Implementation;
 
-use super::{attacks::Attack, plan::Timing, wire::plan::Implementation};
+use super::{attacks::Attack, plan::Timing};
 
 /// Attacks a node of this crate and one of rust-libp2p's gossipsub, and measures what honest peers notice.
 #[derive(Parser)]

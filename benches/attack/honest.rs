@@ -7,6 +7,13 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use libp2p::Multiaddr;
 use serde::{Deserialize, Serialize};
+use testkit::wire::{
+    clock::{nanos, now, wait_until},
+    content::Content,
+    latency::Latency,
+    libp2p_node::{Libp2pNode, Settings},
+    remote::Control,
+};
 use tokio::sync::mpsc;
 
 use super::{
@@ -15,13 +22,6 @@ use super::{
         rpc,
     },
     plan::{Group, HONEST_PEERS, HonestPlan, TOPIC, address},
-    wire::{
-        clock::{nanos, now, wait_until},
-        content::Content,
-        latency::Latency,
-        libp2p_node::{Libp2pNode, Settings},
-        remote::Control,
-    },
 };
 
 /// The time between two messages of one honest peer.

@@ -14,18 +14,16 @@ mod table;
 mod target;
 mod usage;
 mod victim;
-#[allow(dead_code, reason = "the bench `wire` uses the rest")]
-mod wire;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use peak_alloc::PeakAlloc;
+use testkit::wire::plan::name;
 
 use self::{
     cli::{Cli, Process},
     measurement::Cell,
-    wire::plan::name,
 };
 
 /// Counts the heap of the process. Only the node's is reported.

@@ -1,12 +1,13 @@
 //! The results of an attack on one implementation, and the medians over its runs.
 
+use testkit::wire::plan::{Implementation, name};
+
 use super::{
     attacker::Outcome,
     attacks::Attack,
     honest::{Newcomers, Window},
     plan::Timing,
     run,
-    wire::plan::{Implementation, name},
 };
 
 /// The results of one run.

@@ -4,8 +4,9 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use libp2p::Multiaddr;
 use serde::{Deserialize, Serialize};
+use testkit::wire::plan::Implementation;
 
-use super::{attacks::Attack, wire::plan::Implementation};
+use super::attacks::Attack;
 
 /// The topic of the honest peers.
 pub const TOPIC: &str = "news";

@@ -5,6 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testkit::wire::{
+    clock::{nanos, now},
+    plan::Implementation,
+    remote::Remote,
+};
+
 use super::{
     attacker::Outcome,
     attacks::{Attack, Order},
@@ -12,11 +18,6 @@ use super::{
     measurement::{Measured, Memory},
     plan::{AttackPlan, HonestPlan, Timing},
     target::Target,
-    wire::{
-        clock::{nanos, now},
-        plan::Implementation,
-        remote::Remote,
-    },
 };
 
 /// The longest wait for an answer of a process.

@@ -3,11 +3,11 @@
 use std::{fmt::Write, fs, thread::available_parallelism, time::SystemTime};
 
 use humantime_serde::re::humantime;
+use testkit::wire::plan::name;
 
 use super::{
     cli::Cli,
     measurement::{Cell, Measured, megabytes},
-    wire::plan::name,
 };
 
 /// The aims: the highest growth of the heap, and what may remain of it.

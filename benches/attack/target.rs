@@ -12,16 +12,16 @@ use std::{
 
 use libp2p::Multiaddr;
 use serde_json::Value;
+use testkit::wire::{
+    plan::Implementation,
+    remote::{self, Host, Remote},
+};
 
 use super::{
     attacks::Attack,
     plan::{BULK_TOPIC, TOPIC, VictimPlan},
     run::{TIMEOUT, json, parse},
     usage, victim,
-    wire::{
-        plan::Implementation,
-        remote::{self, Host, Remote},
-    },
 };
 
 pub struct Target {

@@ -15,17 +15,17 @@ use actix_gossipsub::{
     libp2p::{Keypair, Node, TransportConfig},
 };
 use libp2p::Multiaddr;
+use testkit::wire::{
+    clock::now,
+    content::Content,
+    libp2p_node::{Libp2pNode, Settings},
+    plan::Implementation,
+    remote::Control,
+};
 
 use super::{
     HEAP,
     plan::{BULK_TOPIC, TOPIC, VICTIM, VictimPlan},
-    wire::{
-        clock::now,
-        content::Content,
-        libp2p_node::{Libp2pNode, Settings},
-        plan::Implementation,
-        remote::Control,
-    },
 };
 
 /// The time between two messages that the node itself publishes.

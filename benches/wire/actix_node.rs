@@ -8,12 +8,11 @@ use actix_gossipsub::{
     },
 };
 use libp2p::{Multiaddr, identity::Keypair, ping};
+use testkit::wire::{plan::Plan, swarm};
 
 use super::{
     node::{Local, Node},
-    plan::Plan,
     stats::Stats,
-    swarm,
 };
 
 #[derive(Clone)]

@@ -3,8 +3,7 @@
 use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
-
-use super::plan::{Implementation, Load, Mode, Row};
+use testkit::wire::plan::{Implementation, Load, Mode, Row};
 
 /// Compares nodes of this crate with nodes of rust-libp2p's gossipsub. The defaults take about three minutes.
 #[derive(Parser)]

@@ -6,27 +6,16 @@
 
 mod actix_node;
 mod cli;
-mod clock;
-mod content;
-mod latency;
-mod libp2p_node;
 mod network;
 mod node;
-mod plan;
 mod publisher;
-mod remote;
 mod stats;
-mod swarm;
 mod table;
-mod tcp;
 
 use clap::Parser;
+use testkit::wire::plan::{Row, name};
 
-use self::{
-    cli::Cli,
-    plan::{Row, name},
-    table::Cell,
-};
+use self::{cli::Cli, table::Cell};
 
 fn main() {
     let cli = Cli::parse();

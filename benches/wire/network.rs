@@ -2,15 +2,14 @@
 
 use std::{sync::mpsc::channel, thread, time::Duration};
 
-use tokio::sync::mpsc;
-
-use super::{
+use testkit::wire::{
     clock::now,
-    node,
     plan::{Implementation, Mode, NODES, Plan, Row},
     remote::{Control, Host, Remote},
-    stats::Totals,
 };
+use tokio::sync::mpsc;
+
+use super::{node, stats::Totals};
 
 /// The longest time of a node for one command, without the measurement.
 const TIMEOUT: Duration = Duration::from_secs(60);

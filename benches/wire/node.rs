@@ -9,16 +9,14 @@ use std::{
 };
 
 use libp2p::Multiaddr;
-
-use super::{
-    actix_node::ActixNode,
+use testkit::wire::{
     clock::{nanos, wait_until},
     libp2p_node::{Libp2pNode, Settings},
     plan::{DRAIN, Implementation, NODES, Plan, QUIET, WARM_UP},
-    publisher,
     remote::Control,
-    stats::Stats,
 };
+
+use super::{actix_node::ActixNode, publisher, stats::Stats};
 
 /// A future on the node's own thread.
 pub type Local<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;

@@ -1,12 +1,12 @@
 //! This module decides when a node of either implementation publishes: at its share of a fixed rate, or as fast as the
 //! messages of the other nodes arrive.
-
-use super::{
+use testkit::wire::{
     clock::{nanos, now, wait_until},
     content::Content,
     plan::{Load, NODES, Plan, WARM_UP},
-    stats::Stats,
 };
+
+use super::stats::Stats;
 
 /// Nanoseconds by which a timer may be late without the load being the cause.
 const TIMER_TOLERANCE: u64 = 2_000_000;

@@ -5,9 +5,8 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
+use testkit::wire::{clock::now, content::Content, latency::Latency, plan::NODES, swarm};
 use tokio::sync::Notify;
-
-use super::{clock::now, content::Content, latency::Latency, plan::NODES, swarm};
 
 /// The statistics of one node, shared by the tasks of its thread.
 #[derive(Clone)]

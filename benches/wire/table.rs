@@ -3,11 +3,9 @@
 use std::fmt::Write;
 
 use serde_json::{Value, json};
+use testkit::wire::plan::{Implementation, NODES, Row, name};
 
-use super::{
-    plan::{Implementation, NODES, Row, name},
-    stats::Totals,
-};
+use super::stats::Totals;
 
 /// The result of a row for one implementation.
 pub struct Cell {

@@ -1,4 +1,4 @@
-//! What peers were not sent because a queue was full or they read too slowly: its ids are stored, and offered later.
+//! Messages that were not sent because a queue was full or the peer reads too slowly. Their ids are stored, and offered later.
 
 use super::{mesh::messages::TopicItem, shared::Shared};
 use crate::{

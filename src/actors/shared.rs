@@ -101,12 +101,12 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) waiting_publishers: Arc<WaitingPublishers<N::Topic>>,
     /// The room for publications whose publishers wait for it.
     pub(crate) publish_room: PublishRoom,
-    /// The publications of actors that wait for it: as much room once more, for which nobody waits.
+    /// The room for the publications that actors let wait. It is as large as `publish_room`, and no publisher waits for it.
     pub(crate) waiting_publications: PublishRoom,
     pub(crate) observer: Observer<N>,
     /// Called for each event about a peer.
     pub(crate) peer_listener: Option<PeerListener<N>>,
-    /// Who is sent the events, except inputs, and the records of the event log.
+    /// The subscribers that are sent the events, except inputs, and the records of the event log.
     pub(crate) event_subscribers: Arc<EventSubscribers<N>>,
     pub(crate) input_recorder: Option<Arc<dyn InputRecorder<N>>>,
     /// The observer wants inputs too. If not, none is copied for it.

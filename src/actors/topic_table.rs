@@ -19,11 +19,11 @@ pub(crate) struct TopicEntry<N: Network> {
     pub(crate) address: TopicAddr<N>,
     /// The number of commands that the application gave the topic; it wraps around.
     pub(crate) commands: u32,
-    /// What the application wants of the topic, by its last command on each interest.
+    /// The interests of the application, by its last command on each.
     pub(crate) interests: Interests,
     /// Where the topic's messages go; `None`: to the stream that all topics share.
     pub(crate) subscription: Option<Arc<TopicSender<N>>>,
-    /// What the topic publishes at each heartbeat.
+    /// The snapshot that the topic publishes at each heartbeat.
     pub(crate) published: Arc<PublishedTopic>,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{CreditOwner, amount::ItemsAndBytes};
 
-/// Who pays for a message, and the bytes that are charged for it. Clones share one charge.
+/// The owner to whom a message is charged, and its bytes. Clones share one charge.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Charge(State);
 

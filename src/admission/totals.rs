@@ -11,7 +11,7 @@ use strum::VariantNames;
 
 use crate::limits::Bounds;
 
-/// What is remembered for a topic, or for a peer; the names are metric labels.
+/// The kinds of state that are stored for a topic or a peer; the names are metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum Remembered {
@@ -51,7 +51,7 @@ struct Total {
     evicted: AtomicU64,
 }
 
-/// What one topic or peer has of one kind. Dropping it returns the bytes.
+/// The bytes of one kind that one topic or peer has. Dropping it returns them.
 #[derive(Debug)]
 pub(crate) struct Share {
     total: Arc<Total>,

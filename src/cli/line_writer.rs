@@ -1,4 +1,4 @@
-//! Lines for standard output or the log, written by a thread of their own. A slow reader delays nobody: lines
+//! Lines for standard output or the log, written by a thread of their own. A slow reader delays no other thread: lines
 //! that find no room are dropped and counted, and the thread writes how many as soon as it can write again.
 
 use std::{

@@ -1,5 +1,5 @@
-//! The log, on standard error. Lines are written by a thread of their own, and of each kind of line one is written in 10
-//! seconds: peers can cause as many events as they like.
+//! The log, on standard error. A thread of its own writes the lines. Peers can cause any number of events, so at most one line
+//! of each kind is written in 10 seconds.
 
 use std::{
     collections::HashMap,
@@ -34,8 +34,8 @@ const TARGET: &str = "actix_gossipsub::log";
 /// The target of the status lines. They come as often as the operator wants, and not limited.
 const STATUS: &str = "actix_gossipsub::cli::node::status";
 
-/// What is logged without a filter. yamux warns of each connection that the remote side closes first. `subscribe` logs its
-/// address, since standard output has the messages alone.
+/// The filter that applies if none is configured. yamux warns of each connection that the remote side closes first.
+/// `subscribe` logs its address, since standard output has the messages alone.
 const DEFAULT_FILTER: &str =
     "warn,yamux=error,actix_gossipsub::cli::pipes=info,actix_gossipsub::cli::node::status=info";
 

@@ -141,7 +141,7 @@ impl Described {
     }
 }
 
-/// What the admin scope of a node needs.
+/// The parts of a node that its admin scope uses.
 #[derive(Clone)]
 pub struct Admin {
     pub token: AdminToken,
@@ -150,7 +150,7 @@ pub struct Admin {
     pub messages: Messages<Libp2pNetwork>,
 }
 
-/// What a server serves, and to whom.
+/// The scopes of a server, and its clients.
 #[derive(Clone)]
 pub struct Served {
     pub worker: Worker<Libp2pNetwork>,

@@ -103,7 +103,7 @@ impl ConnectionRecord {
         self.connected.swap(false, Ordering::AcqRel)
     }
 
-    /// What the inputs of this connection are counted on.
+    /// The credit owner of the inputs of this connection.
     pub(crate) fn credit_owner(&self) -> &Arc<CreditOwner> {
         &self.credit_owner
     }

@@ -40,7 +40,7 @@ pub(crate) struct Directory<N: Network> {
     /// The connected peers by connection id. Written when a peer connects or disconnects; read when gossip leaves the
     /// p2p stream and when a topic selects peers.
     peers_by_connection: RwLock<ConnectionIndex<N::Peer>>,
-    /// What peers have used of their quotas in the current heartbeat.
+    /// The quotas that peers have used in the current heartbeat.
     heartbeat_quotas: DashMap<N::Peer, Quota, RandomState>,
     /// The number of times that the quotas were reset.
     heartbeat_epoch: AtomicU64,
@@ -63,7 +63,7 @@ pub(crate) struct Directory<N: Network> {
     generations: AtomicU64,
     connected: AtomicUsize,
     admission: Arc<Admission>,
-    /// What the inputs of all peers without a connection are counted on.
+    /// The credit owner of the inputs of all peers without a connection.
     unconnected: Arc<CreditOwner>,
 }
 
@@ -101,7 +101,7 @@ impl<N: Network> Directory<N> {
         record.is_connected().then(|| Arc::clone(&record))
     }
 
-    /// What the inputs of `peer` are counted on.
+    /// The credit owner of the inputs of `peer`.
     ///
     /// # Errors
     /// The peer is graylisted.

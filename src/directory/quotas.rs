@@ -78,7 +78,7 @@ impl<N: Network> Directory<N> {
         self.heartbeat_quotas.clear();
     }
 
-    /// What each tracked peer has used in the current heartbeat.
+    /// The quotas that each tracked peer has used in the current heartbeat.
     pub(crate) fn heartbeat_quotas(&self) -> Vec<(N::Peer, Quota)> {
         self.heartbeat_quotas.iter().map(|entry| (entry.key().clone(), *entry.value())).collect()
     }

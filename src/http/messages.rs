@@ -208,7 +208,7 @@ struct Inner {
     waker: Option<Waker>,
 }
 
-/// What a reader gets.
+/// One item of a reader.
 pub(super) enum ReaderItem {
     Message(Bytes),
     /// The number of messages that are missing here.

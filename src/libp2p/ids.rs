@@ -21,7 +21,7 @@ impl TopicName {
     /// The topic whose name on the wire is the base64 of a SHA-256 of `name`: `Sha256Topic` of rust-libp2p's gossipsub. Peers
     /// learn that it exists and not what it is called.
     pub fn sha256(name: &str) -> Self {
-        // What is hashed is a TopicDescriptor of the first pubsub protocols: a protobuf message whose field 1 is the name.
+        // The hashed value is a TopicDescriptor of the first pubsub protocols: a protobuf message whose field 1 is the name.
         let mut length = encode::usize_buffer();
         let descriptor = [&[1 << 3 | 2], encode::usize(name.len(), &mut length), name.as_bytes()].concat();
         Self::new(BASE64_STANDARD.encode(Sha256::digest(descriptor)))

@@ -133,7 +133,7 @@ pub struct LimitsConfig<T = String> {
     pub degree_optimal: usize,
     /// D_lo: if a mesh has fewer peers, the next heartbeat grafts up to D. At most D.
     pub degree_low: usize,
-    /// D_hi: if a mesh has so many peers ([`Extensions::prune_at_degree_high`]) or more, the next heartbeat prunes down to D.
+    /// D_hi: if a mesh has this number of peers ([`Extensions::prune_at_degree_high`]) or more, the next heartbeat prunes down to D.
     /// At least D.
     pub degree_high: usize,
     /// D_score: the number of peers with the highest scores that a prune down to D keeps. At most D

@@ -22,17 +22,17 @@ pub struct TopicLimits<T = String> {
     pub patterns: Vec<PatternOverrides>,
 }
 
-/// What differs for the topics that match a pattern.
+/// The parameters that differ for the topics that match a pattern.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatternOverrides {
     /// The pattern.
     pub pattern: TopicPattern,
-    /// What differs.
+    /// The parameters that differ.
     pub limits: TopicOverrides,
 }
 
-/// What differs for a topic. `None`, in a file a missing field: as for all topics.
+/// The parameters that differ for a topic. `None`, or a field that is missing in a file: the value of all topics applies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]

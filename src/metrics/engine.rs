@@ -73,7 +73,7 @@ pub(crate) struct Metrics {
     pub(crate) gauges: Gauges,
 }
 
-/// What the outcome of an input adds to the counters of its topic.
+/// The change of a topic's counters by the outcome of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TopicRole {
     None,

@@ -97,7 +97,7 @@ pub(super) enum Malformed {
     SlowFrame,
 }
 
-/// What follows the panic of a topic.
+/// The consequence of the panic of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub(super) enum AfterPanic {
@@ -142,7 +142,7 @@ pub(crate) enum Undelivered {
     Unread,
 }
 
-/// What a reader of the HTTP stream did not get because it reads too slowly.
+/// The kinds of items that a reader of the HTTP stream missed because it reads too slowly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum StreamItem {

@@ -201,7 +201,7 @@ impl<N: Network> Default for ManualValidation<N> {
 }
 
 impl<N: Network> Shared<N> {
-    /// What the lock protects is whole when a key's code panics: at worst a message times out.
+    /// The state behind the lock stays consistent if a key's code panics: at worst a message times out.
     fn lock(&self) -> MutexGuard<'_, State<N>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -69,7 +69,7 @@ pub struct Delivery<N: Network> {
     pub co_senders: Vec<N::Peer>,
     /// The message.
     pub message: Arc<FullMessage<N>>,
-    /// What the engine charges for the message while it holds it.
+    /// The bytes that the engine charges for the message while it has it.
     #[derive_where(skip(Debug, EqHashOrd))]
     pub(crate) charge: Charge,
 }

@@ -30,7 +30,7 @@ pub enum P2pInput<N: Network> {
     /// ([`ip_colocation_weight`](crate::limits::ScoreLimits::ip_colocation_weight)). The engine ignores it if the peer is not
     /// connected, and addresses after the eighth.
     RemoteAddresses { peer: N::Peer, addresses: Vec<IpAddr> },
-    /// What is sent to `peer`, which is connected, goes over another connection from now on. For transports with several
+    /// Messages to `peer`, which is connected, go over another connection from now on. For transports with several
     /// connections to a peer: at its other end may be a process that has started again and knows nothing of the engine. So the
     /// engine sends a SUBSCRIBE for each joined topic and a GRAFT for each mesh that the peer is in, which have no effect on a
     /// process that knows them, and forgets the IDONTWANTs of the peer. What else it knows of the peer stays, such as its

@@ -1,10 +1,10 @@
-//! What becomes of signed peer records and of the dials of recommended peers (v1.1 "peer exchange"). The engine counts both
+//! The outcomes of signed peer records and of the dials of recommended peers (v1.1 "peer exchange"). The engine counts both
 //! in its metrics.
 
 use enum_map::Enum;
 use strum::{IntoStaticStr, VariantNames};
 
-/// What a transport did with a signed peer record: one that a peer sent of itself, or one that came with a recommended peer.
+/// The outcome of a signed peer record at the transport: one that a peer sent of itself, or one that came with a recommended peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, IntoStaticStr, VariantNames, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
@@ -35,7 +35,7 @@ pub enum PeerRecordOutcome {
     OtherPeer,
 }
 
-/// What became of a recommended peer that the engine asked to dial.
+/// The outcome of a dial to a recommended peer that the engine requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 #[non_exhaustive]

@@ -22,11 +22,11 @@ use crate::{
     protocol::{event::Event, outcome::decision::EventRecord},
 };
 
-/// What an engine reports to those who subscribed to its events ([`Worker::subscribe_events`](crate::Worker::subscribe_events)).
+/// An item for the subscribers to the events of an engine ([`Worker::subscribe_events`](crate::Worker::subscribe_events)).
 #[derive_where(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EngineEvent<N: Network> {
-    /// What the observer gets ([`WorkerBuilder::observer`](crate::WorkerBuilder::observer)), except inputs.
+    /// An event, as the observer gets it ([`WorkerBuilder::observer`](crate::WorkerBuilder::observer)), except inputs.
     Event(Event<N>),
     /// A decision about a peer with its reason, a join or a leave, as [`Worker::events`](crate::Worker::events) has it; if
     /// [`WorkerBuilder::message_events`](crate::WorkerBuilder::message_events) is set, also an event about a message. A

@@ -61,7 +61,7 @@ impl DropReason {
     }
 }
 
-/// What is known about a publication so far. Counts are in recipients.
+/// The state of a publication so far. Counts are in recipients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishReport {
     /// How it was routed; `None` until then.

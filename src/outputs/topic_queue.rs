@@ -20,7 +20,7 @@ use crate::{
     protocol::output::pending::PendingDelivery,
 };
 
-/// What becomes of the messages of a topic whose subscriber has too many unread ones.
+/// The treatment of a topic's messages while its subscriber has too many unread ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WhenFull {
@@ -50,7 +50,7 @@ pub struct SubscriptionConfig {
     /// All subscriptions together have `bounds.max_subscribed_items` and `bounds.max_subscribed_bytes`, of which one has at
     /// most about half. A subscription without room there takes one more message, and is full until that is read.
     pub max_bytes: usize,
-    /// What becomes of further messages; by default they are refused.
+    /// The treatment of further messages; by default they are refused.
     pub when_full: WhenFull,
     /// Whether the topic is left when the subscription ends because its stream is dropped; by default true. Otherwise the
     /// topic stays joined, and its messages go to [`AppOutputs`](crate::AppOutputs) again.
@@ -151,7 +151,7 @@ impl<N: Network> TopicQueue<N> {
         lock(&self.inner).dropped
     }
 
-    /// The number of unread messages, if they are so many that the topic's messages are to be refused.
+    /// The number of unread messages, if the queue is full and the topic's messages must be refused.
     pub(crate) fn refuses(&self) -> Option<usize> {
         let inner = lock(&self.inner);
         inner.full.then_some(inner.messages.len())
@@ -269,12 +269,12 @@ impl<N: Network> Inner<N> {
     }
 }
 
-/// What became of messages for a subscription.
+/// The outcome of messages for a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// They are queued, except this number of them, which were dropped because the queue was full.
     Queued { without_room: usize },
-    /// The reader is gone and the topic is about to be left: nobody wants them.
+    /// The reader is gone and the topic is about to be left: they are dropped.
     Leaving,
     /// The reader is gone and the topic stays joined.
     Ended,

@@ -3,7 +3,7 @@
 
 use crate::{limits::Limits, network::Network, protocol::outcome::IHaveOutcome};
 
-/// What a peer has used in the current heartbeat, over all topics.
+/// The quotas that a peer has used in the current heartbeat, over all topics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Quota {
     /// IHAVE messages received from the peer.

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 
 use crate::network::Key;
 
-/// What each peer has in the room.
+/// The shares of peers in a limited room.
 #[derive(Debug)]
 pub(crate) struct Shares<P> {
     items: usize,

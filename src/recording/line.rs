@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// What is wrong in a line of a recording, and where.
+/// A mistake in a line of a recording, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {path}: {problem}")]
 pub struct Mistake {
@@ -29,7 +29,7 @@ pub struct Mistake {
     pub line: usize,
     /// The column of text that is not JSON; else a path from the start of the line: `op.input.peer`.
     pub path: String,
-    /// What is wrong there, and what is expected.
+    /// The problem there, and the expected value.
     pub problem: String,
 }
 
@@ -39,7 +39,7 @@ struct Line<T> {
     op: T,
 }
 
-/// What a line does.
+/// The operation of a line.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields, bound = "")]
 pub(super) enum Op<N: Recordable> {

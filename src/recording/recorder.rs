@@ -269,7 +269,7 @@ impl<N: Recordable> Op<N> {
     }
 }
 
-/// What these locks protect stays whole when a thread panics.
+/// The state behind these locks stays consistent if a thread panics.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

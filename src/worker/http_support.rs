@@ -1,4 +1,4 @@
-//! What only the HTTP scopes need of an engine.
+//! Functions of an engine that only the HTTP scopes need.
 
 use super::Worker;
 use crate::{metrics::StreamItem, network::Network};

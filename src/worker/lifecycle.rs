@@ -89,7 +89,7 @@ impl<N: Network> Worker<N> {
     }
 }
 
-/// What an engine leaves when it is shut down.
+/// The topics that an engine leaves when it is shut down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leave {
     All,

@@ -1,4 +1,4 @@
-//! Publishing to a minimum of peers, for which the publisher may wait: after a start there are none.
+//! Publishing to a minimum number of peers. The publisher can wait for them, since a node has no peers after its start.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 /// The pause before a publication that the engine refused is tried again.
 const RETRY_DELAY: Duration = Duration::from_millis(5);
 
-/// What [`Worker::publish_with`](super::Worker::publish_with) demands.
+/// The options of [`Worker::publish_with`](super::Worker::publish_with).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishOptions {

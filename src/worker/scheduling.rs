@@ -9,11 +9,11 @@ use crate::{actors::shared::Shared, network::Network};
 /// One of the mailboxes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mailbox {
-    /// That of the supervisor.
+    /// The mailbox of the supervisor.
     Supervisor,
-    /// That of the router.
+    /// The mailbox of the router.
     Router,
-    /// That of the topics on the arbiter with this index.
+    /// The mailbox of the topics on the arbiter with this index.
     Arbiter(usize),
 }
 

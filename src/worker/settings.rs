@@ -1,4 +1,4 @@
-//! What the application changes while the engine runs: limits, direct peers, and peers that the transport refuses.
+//! Changes by the application while the engine runs: limits, direct peers, and peers that the transport refuses.
 
 use std::time::Duration;
 

@@ -37,7 +37,7 @@ use crate::{
 pub struct P2pOutputs<N: Network> {
     shared: Arc<Shared<N>>,
     _lifetime: Arc<Lifetime<N>>,
-    /// What was read has announced these topics.
+    /// The topics that the outputs read so far have announced.
     announcements: Announcements<N>,
     /// The batch whose recipients are read one by one.
     expanded: Option<OutputBatchIter<N>>,
@@ -196,7 +196,7 @@ impl<N: Network> P2pOutputs<N> {
     }
 }
 
-/// What a queue returns to a reader.
+/// The result of a read from a queue.
 type Popped<N> = Poll<Option<PendingOutput<N>>>;
 
 /// The next item of a reader that does not wait.

@@ -9,19 +9,20 @@ use std::{
 };
 
 use actix_gossipsub::{
-    Limits, LimitsConfig, Network, P2pInput, Worker,
-    libp2p::{BehaviourConfig, Event, Libp2pNetwork, SignaturePolicy},
+    Limits, LimitsConfig, Network, P2pInput, P2pMessage, P2pOutput, Worker,
+    libp2p::{
+        BehaviourConfig, Event, Libp2pNetwork, SignaturePolicy, TransportBehaviour, TransportBehaviourEvent,
+        TransportConfig, swarm,
+    },
     protocol::{Lane, OutputBatch},
 };
 use futures::StreamExt;
-use libp2p::{PeerId, Swarm};
+use libp2p::{PeerId, Swarm, identity::Keypair, swarm::SwarmEvent};
+use testkit::swarms::{Raw, Reads, listen, other};
 
-use self::support::*;
 use crate::{lock_process, spam::HEAP};
 
-#[path = "../libp2p/transport/support.rs"]
-#[allow(dead_code, reason = "the tests of the transport use the rest")]
-mod support;
+type Message = P2pMessage<Libp2pNetwork>;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -30,8 +31,8 @@ const LIMIT: usize = 32 * MIB;
 const KIND: usize = 6;
 
 struct Scenario {
-    node: Ours,
-    network: Net,
+    node: Swarm<TransportBehaviour>,
+    network: Libp2pNetwork,
     raws: Vec<Swarm<Raw>>,
     /// The inputs that no engine takes.
     pending: Vec<Event>,
@@ -55,13 +56,11 @@ impl Scenario {
         let mut progress = false;
         while let Poll::Ready(Some(event)) = self.node.poll_next_unpin(cx) {
             progress = true;
-            match gossipsub_event(event) {
-                Some(Event::Inputs(inputs)) => match inputs.front() {
+            if let SwarmEvent::Behaviour(TransportBehaviourEvent::Gossipsub(Event::Inputs(inputs))) = event {
+                match inputs.front() {
                     Some(P2pInput::NewConnection { peer, .. }) => self.connected.push(*peer),
                     _ => self.pending.push(Event::Inputs(inputs)),
-                },
-                Some(event) => drop(event),
-                None => {}
+                }
             }
         }
         progress
@@ -110,7 +109,11 @@ fn a_full_transport_uses_most_of_its_memory_limit_and_no_more_than_it_states() {
             (c.write_timeout, c.frame_timeout) = (Duration::MAX, Duration::MAX);
         });
         let bound = config.memory_at_most(3 * KIND);
-        let (mut node, network) = ours(config);
+        let key = Keypair::generate_ed25519();
+        let network = Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(key.clone()))).build();
+        // Its connections run on this thread, so that nothing is written or read between two steps.
+        let config = TransportConfig::default().with(|c| (c.gossipsub, c.connection_threads) = (config, 0));
+        let mut node = swarm(key, network.clone(), &config).expect("a swarm");
         let (address, us) = (listen(&mut node).await, *node.local_peer_id());
         let raw = |_| other(|_| Raw::new(Reads::Nothing));
         let raws = (0..3 * KIND).map(raw).collect();
@@ -151,7 +154,8 @@ fn a_full_transport_uses_most_of_its_memory_limit_and_no_more_than_it_states() {
         for number in grafts {
             for to in &silent {
                 let topic = format!("{number}-{}", "n".repeat(1_000)).into();
-                send_message(&mut scenario.node, *to, NetMessage::Graft { topic });
+                let message = Message::Graft { topic };
+                scenario.node.behaviour_mut().gossipsub.apply(P2pOutput::OutMessage { to_peer: *to, message });
             }
         }
         scenario.run_node().await;
@@ -184,7 +188,7 @@ fn peers_with_all_subscriptions_that_they_may_have_take_no_more_than_the_names_m
         let builder = Worker::builder(Libp2pNetwork::builder(policy).build(), limits).arbiters(0).manual();
         let started = builder.start(["news".into()]).expect("a system");
         let worker = &started.worker;
-        let send = async |input: P2pInput<Net>| {
+        let send = async |input: P2pInput<Libp2pNetwork>| {
             while worker.p2p_input(input.clone()).is_err() {
                 worker.settle().await;
             }
@@ -195,7 +199,7 @@ fn peers_with_all_subscriptions_that_they_may_have_take_no_more_than_the_names_m
             send(P2pInput::connected(peer)).await;
             for topic in 0..topics {
                 let name = format!("junk-of-{number}-{topic}");
-                send(P2pInput::message(peer, NetMessage::subscribe(name.into()))).await;
+                send(P2pInput::message(peer, Message::subscribe(name.into()))).await;
             }
         }
         worker.settle().await;

@@ -26,7 +26,7 @@ fn assert_close(found: f64, expected: f64) {
     assert!((found - expected).abs() <= 5e-6 * expected.abs(), "{found}, not {expected}");
 }
 
-/// The time of so many heartbeats.
+/// The time of a number of heartbeats.
 fn heartbeats(limits: &LimitsConfig, count: usize) -> Duration {
     limits.heartbeat_interval * u32::try_from(count).expect("few heartbeats")
 }

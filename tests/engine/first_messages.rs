@@ -61,7 +61,7 @@ fn a_subscriber_of_a_topic_that_is_not_joined_makes_no_state() {
     });
 }
 
-/// The peers come one by one, and the message is published after so many of them have subscribed. Nothing waits, so the
+/// The peers come one by one, and the message is published after `subscribers` of them have subscribed. Nothing waits, so the
 /// actors are anywhere. Returns what each peer is sent.
 async fn publish_after(
     subscribers: u64,

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use futures::{StreamExt, stream};
+use testkit::wire::tcp;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use super::{
@@ -10,10 +11,7 @@ use super::{
     peer::{Identity, Peer, Reading},
     rpc::Rpc,
 };
-use crate::{
-    plan::{Group, TOPIC, address},
-    wire::tcp,
-};
+use crate::plan::{Group, TOPIC, address};
 
 pub async fn none(attackers: &Attackers) -> Attacked {
     attackers.begin();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use testkit::wire::{clock::now, content::Content};
 use tokio::time::{Instant, interval, sleep, timeout_at};
 
 use super::{
@@ -10,10 +11,7 @@ use super::{
     peer::{Identity, Reading},
     rpc::{Message, Rpc, message},
 };
-use crate::{
-    plan::{ATTACKER, BULK_TOPIC, Group, TOPIC},
-    wire::{clock::now, content::Content},
-};
+use crate::plan::{ATTACKER, BULK_TOPIC, Group, TOPIC};
 
 /// Until the node has handled and forwarded what it was sent last.
 const SETTLING_TIME: Duration = Duration::from_secs(3);

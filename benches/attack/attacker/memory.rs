@@ -1,6 +1,8 @@
 //! Attacks on the node's memory.
 
 use std::time::Duration;
+
+use testkit::wire::{clock::now, content::Content, plan::Implementation};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
@@ -9,10 +11,7 @@ use super::{
     peer::{Identity, Reading},
     rpc::{Rpc, length_prefix, message},
 };
-use crate::{
-    plan::{ATTACKER, BULK_TOPIC, Group, TOPIC},
-    wire::{clock::now, content::Content, plan::Implementation},
-};
+use crate::plan::{ATTACKER, BULK_TOPIC, Group, TOPIC};
 
 /// GRAFTs in an RPC: as many as the 16 KiB of control that rust-libp2p reads have room for.
 const GRAFTS: u64 = 15;

@@ -25,6 +25,7 @@ use std::{
 use futures::{StreamExt, TryStreamExt, stream};
 use libp2p::Multiaddr;
 use serde::{Deserialize, Serialize};
+use testkit::wire::{plan::Implementation, remote::Control};
 
 use self::{
     peer::{Identity, Peer, Reading},
@@ -33,7 +34,6 @@ use self::{
 use super::{
     attacks::Attack,
     plan::{AttackPlan, Group, TOPIC},
-    wire::{plan::Implementation, remote::Control},
 };
 
 /// Connections that are opened at a time.

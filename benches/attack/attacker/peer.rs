@@ -19,6 +19,7 @@ use libp2p::{
     },
     identity::Keypair,
 };
+use testkit::wire::swarm;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -26,10 +27,7 @@ use tokio::{
 };
 
 use super::negotiation::{accept, propose};
-use crate::{
-    plan::{Group, address},
-    wire::swarm,
-};
+use crate::plan::{Group, address};
 
 /// How long a connection or a stream may take.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);

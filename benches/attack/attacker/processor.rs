@@ -1,6 +1,7 @@
 //! Attacks on the node's CPU time. All RPCs are within the limits of rust-libp2p: a frame of 57 KB, 16 KiB of control
 //! and 500 messages.
 
+use testkit::wire::{clock::now, content::Content};
 use tokio::{
     task::JoinSet,
     time::{Instant, timeout_at},
@@ -12,10 +13,7 @@ use super::{
     peer::{Identity, Reading},
     rpc::{Rpc, message},
 };
-use crate::{
-    plan::{ATTACKER, BULK_TOPIC, Group, TOPIC},
-    wire::{clock::now, content::Content},
-};
+use crate::plan::{ATTACKER, BULK_TOPIC, Group, TOPIC};
 
 fn hello() -> Vec<u8> {
     Rpc::default().subscribe(TOPIC).frame()

@@ -2,8 +2,7 @@
 
 use libp2p::identity::Keypair;
 use quick_protobuf::{BytesReader, Writer};
-
-use crate::wire::content::Content;
+use testkit::wire::content::Content;
 
 /// Protobuf's types of fields.
 const VARINT: u32 = 0;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use testkit::wire::{clock::now, content::Content};
 use tokio::time::{Instant, interval, sleep, sleep_until, timeout_at};
 
 use super::{
@@ -11,10 +12,7 @@ use super::{
     peer::{Identity, Peer, Reading},
     rpc::{Rpc, length_prefix, message},
 };
-use crate::{
-    plan::{ATTACKER, Group, TOPIC},
-    wire::{clock::now, content::Content},
-};
+use crate::plan::{ATTACKER, Group, TOPIC};
 
 /// Until a score that has changed is looked at in a heartbeat.
 const TWO_HEARTBEATS: Duration = Duration::from_millis(2_500);

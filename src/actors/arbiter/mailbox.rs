@@ -36,11 +36,11 @@ pub(crate) enum Envelope<N: Network> {
     Taken,
 }
 
-/// What a mesh actor is started with.
+/// The arguments with which a mesh actor is started.
 pub(crate) struct StartTopic<N: Network> {
     pub(in crate::actors) slot: SlotId,
     pub(in crate::actors) state: TopicState<N>,
-    /// What the application wants of a topic that was restarted after a panic: it joins before it handles anything else.
+    /// The interests of the application in a topic that was restarted after a panic. It joins before it handles anything else.
     pub(in crate::actors) rejoin: Interests,
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct EventLog<N: Network> {
     max_per_peer: usize,
     max_messages: usize,
     records: Mutex<Records<N>>,
-    /// Who wants each record as it is made.
+    /// The subscribers that get each record when it is made.
     subscribers: Arc<EventSubscribers<N>>,
 }
 
@@ -39,7 +39,7 @@ struct Records<N: Network> {
     totals: BTreeMap<(&'static str, &'static str), u64>,
 }
 
-/// What an event is about.
+/// The peer and the topic of an event.
 pub(crate) struct EventContext<'a, N: Network> {
     pub(crate) peer: Option<&'a N::Peer>,
     pub(crate) topic: Option<&'a N::Topic>,

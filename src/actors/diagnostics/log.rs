@@ -1,5 +1,6 @@
-//! The outcomes of inputs as `tracing` events: one line each, with topic, peer, outcome, reason and score. Outcomes
-//! that an operator looks for are at `debug`, what is done about peers with low scores at `info`, all others at `trace`. Lines are formatted only for a subscriber.
+//! The outcomes of inputs as `tracing` events: one line each, with topic, peer, outcome, reason and score. Outcomes that an
+//! operator looks for are at `debug`, actions on peers with low scores at `info`, all others at `trace`. Lines are formatted
+//! only for a subscriber.
 
 use std::time::Duration;
 

@@ -16,8 +16,8 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// What a mesh actor handles in order, behind everything that was sent to the topic before. It comes through the
-/// mailbox of the topic's arbiter. None is answered to its sender; what follows goes to the router and the supervisor.
+/// The items that a mesh actor handles in the order in which they were sent to the topic. They come through the
+/// mailbox of the topic's arbiter. Senders get no answer: outputs go to the router and the supervisor.
 pub(crate) enum TopicItem<N: Network> {
     // From the handle, for peers.
     /// A full message. The topic validates, delivers and forwards it. Most items are full messages, so this one is

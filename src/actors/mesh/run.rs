@@ -59,7 +59,7 @@ pub(in crate::actors) struct RunResult {
     pub(in crate::actors) next: Next,
 }
 
-/// What a topic needs after a run.
+/// The next action for a topic after a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::actors) enum Next {
     /// Another run: it has items that it may handle.

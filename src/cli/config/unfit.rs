@@ -1,4 +1,4 @@
-//! What a preset or a default does not fit. Such a configuration keeps all rules, and works worse than its author expects.
+//! Settings for which a preset or a default is unsuitable. They violate no rule, but the node works worse than expected.
 
 use actix_gossipsub::{Limits, libp2p::TopicName};
 

@@ -65,7 +65,7 @@ impl StoredBackoffs {
         (Self { node, topics: topics.collect() }, omitted)
     }
 
-    /// What remains of the backoffs at `now`.
+    /// The backoffs that remain at `now`.
     pub fn remaining(self, now: SystemTime) -> Vec<RemainingBackoff<Libp2pNetwork>> {
         let now = millis(now);
         let backoffs = self.topics.into_iter().flat_map(|TopicBackoffs { topic, until_ms }| {

@@ -21,7 +21,7 @@ pub const MAX_BYTES: usize = 16 << 20;
 pub trait Stored: Serialize + DeserializeOwned {
     /// The name of the file.
     const FILE: &'static str;
-    /// What the node lacks without the file, for a warning.
+    /// The consequence of a missing file, for a warning.
     const WITHOUT: &'static str;
 }
 

@@ -1,4 +1,4 @@
-//! What the demonstration checks at its end, each with its result: deliveries, meshes, penalties, bounds.
+//! The checks of the demonstration at its end, each with its result: deliveries, meshes, penalties, bounds.
 
 use std::fmt;
 

@@ -24,7 +24,7 @@ pub struct DemoNode {
     swarm_ended: oneshot::Receiver<()>,
 }
 
-/// What the arbiter's thread needs to start a node.
+/// The arguments with which the arbiter's thread starts a node.
 struct NodeConfig {
     index: usize,
     topics: usize,

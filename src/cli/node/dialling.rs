@@ -56,7 +56,7 @@ impl NextReport {
     }
 }
 
-/// What failed at each address.
+/// The error at each address.
 fn failures(error: &DialError) -> Vec<(Multiaddr, String)> {
     match error {
         DialError::Transport(errors) => {

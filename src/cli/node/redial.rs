@@ -23,7 +23,7 @@ const AT_ONCE: usize = 16;
 /// A dial without a result within this time no longer keeps others waiting. The transport gives a dial up earlier.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The dials in progress. Clones are the same.
+/// The dials in progress. Clones share them.
 #[derive(Clone, Default)]
 pub struct Redials(Arc<Mutex<HashMap<PeerId, OwnedSemaphorePermit>>>);
 

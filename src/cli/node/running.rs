@@ -218,7 +218,7 @@ impl RunningNode {
                 backoffs.ok().and_then(Result::ok)
             }
         };
-        // Those of an engine that failed are unknown: the files stay as they are.
+        // The backoffs of an engine that failed are unknown: the files stay as they are.
         if let (Some((saver, peers)), Some(backoffs)) = (saver, backoffs) {
             saver.save_last(peers, backoffs).await;
         }

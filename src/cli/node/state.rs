@@ -1,4 +1,4 @@
-//! What a node stores in its data directory while it runs and when it ends: known peers and backoffs.
+//! The data that a node stores in its data directory while it runs and when it ends: known peers and backoffs.
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +25,7 @@ const MIN_PAUSE: u32 = 50;
 /// Known peers that are considered.
 const MAX_KNOWN: usize = 8_192;
 
-/// What the former process stored.
+/// The data that the former process stored.
 #[derive(Default)]
 pub struct Former {
     pub peers: Vec<KnownPeer>,

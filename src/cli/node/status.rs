@@ -20,7 +20,7 @@ use crate::cli::{escaped::Escaped, systemd};
 /// Most topics that one line names.
 const MAX_NAMED: usize = 5;
 
-/// What the transport reported. Clones are the same.
+/// Counters of the events that the transport reported. Clones share them.
 #[derive(Clone, Default)]
 pub struct Activity(Arc<Counters>);
 

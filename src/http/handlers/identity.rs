@@ -1,4 +1,4 @@
-//! Who this node is, as its application says.
+//! The identity of this node, as the application describes it.
 
 use actix_web::{HttpResponse, web::Data};
 

@@ -17,7 +17,7 @@ use crate::{
     network::{FullMessage, P2pMessage, PxPeer},
 };
 
-/// What the decoder asks of the network that the messages are for.
+/// The functions of the network that the decoder calls.
 pub(in crate::libp2p) trait DecodeHooks<N: WireNetwork> {
     /// The limits for frames that are read.
     fn limits(&self) -> &WireLimits;

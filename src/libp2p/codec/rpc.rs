@@ -244,7 +244,7 @@ mod tests {
         let (mut reader, mut entries) = (RpcReader::default(), Vec::new());
         reader.begin(bytes, limits)?;
         while reader.has_next() {
-            // What `begin` accepted is decoded without an error.
+            // A frame that `begin` accepted is decoded without an error.
             entries.extend(reader.next(bytes, limits).unwrap().map(|(entry, _)| entry));
         }
         Ok((entries, reader.take_ignored()))

@@ -11,7 +11,7 @@ pub(in crate::libp2p) fn memory_of<N: WireNetwork>(messages: &[P2pMessage<N>]) -
     size_of_val(messages) + messages.iter().map(heap).sum::<usize>()
 }
 
-/// What a message takes on the heap.
+/// The heap bytes of a message.
 fn heap<N: WireNetwork>(message: &P2pMessage<N>) -> usize {
     let topic = message.topic().map_or(0, topic);
     let content = match message {

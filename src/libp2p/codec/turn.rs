@@ -19,7 +19,7 @@ const SIGNATURE_CHECKS: usize = 8;
 /// The control bytes that a frame or a control entry counts for at least: a turn handles at most 512 empty ones.
 const MIN_CONTROL: usize = 32;
 
-/// What is left of one turn. The entry that exhausts it is still handled completely.
+/// The remaining budget of one turn. The entry that exhausts it is still handled completely.
 #[derive(Debug)]
 pub(in crate::libp2p) struct TurnBudget {
     bytes: usize,
@@ -29,7 +29,7 @@ pub(in crate::libp2p) struct TurnBudget {
     signature_checks: usize,
 }
 
-/// What the check of one message cost.
+/// The cost of the check of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::libp2p) enum SignatureCheck {
     /// No signature was verified: the policy has none, or the same bytes were verified before.

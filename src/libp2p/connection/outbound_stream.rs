@@ -39,7 +39,7 @@ pub(super) enum Reader {
 }
 
 impl Reader {
-    /// What is known of the peer when a stream of this version is open. `self`: what was known before.
+    /// The state of the reader when a stream of this version is open. `self` is the state before.
     pub(super) fn on_negotiated(self, version: ProtocolVersion) -> Self {
         match (version, self) {
             (ProtocolVersion::Floodsub, Self::Lasting) => Self::Unknown,

@@ -1,4 +1,4 @@
-//! What became of an item that was added to a send queue, and of others that made room for it.
+//! The outcome of an item that was added to a send queue, and of the items that were dropped to make room for it.
 
 use super::lanes::LaneCounts;
 

@@ -1,4 +1,4 @@
-//! What a send queue contains, and what it has room for: within its own limits, and within its part of the transport's
+//! The contents of a send queue and its free room: within its own limits, and within its part of the transport's
 //! memory, which becomes smaller when memory is scarce.
 
 use std::sync::Arc;

@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(push(Kind::Prune, "b", 5), QUEUED);
         assert_eq!(push(Kind::Prune, "b", 6), superseded);
         assert!(fill(&queue, 1) > 0);
-        // What is being written stays.
+        // The fragment that is being written stays.
         assert_eq!(push(Kind::Prune, "a", 7), QUEUED);
         let tags: Vec<_> = queue.take_all().into_iter().map(|item| item.fragment.bytes[0]).collect();
         assert_eq!(tags, [3, 2, 4, 6, 7]);

@@ -73,7 +73,7 @@ pub(super) enum State {
     Ended(String),
 }
 
-/// What the engine is started with.
+/// The arguments with which the engine is started.
 pub(super) struct Settings {
     pub(super) config: Config,
     network: Libp2pNetwork,

@@ -61,7 +61,7 @@ impl From<AuthorError> for PublishError {
 }
 
 impl PublishError {
-    /// What a final report means.
+    /// The result of a publication by its final report.
     pub(super) fn of_report(report: &PublishReport) -> Result<(), Self> {
         let full = [DropReason::OutputQueueFull, DropReason::PeerQueueFull, DropReason::TransportMemory];
         match report.routed {

@@ -1,4 +1,4 @@
-//! What the engine and the connections ask of the application, on their threads.
+//! The hooks of the application that the engine and the connections call, on their threads.
 
 use std::{collections::HashSet, sync::Arc};
 

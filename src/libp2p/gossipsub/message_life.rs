@@ -46,7 +46,7 @@ pub(super) fn add_expiry(
         return builder;
     };
     builder.expires_at(move |topic, received| {
-        // What can't be decoded is invalid, and not outdated.
+        // A message that can't be decoded is invalid, and not outdated.
         expires_at(&decode(transform.as_ref(), Message::from_wire(topic, received)).ok()?)
     })
 }

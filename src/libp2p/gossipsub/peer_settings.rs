@@ -1,4 +1,4 @@
-//! What the application decides about peers and scores.
+//! Settings of the application for peers and scores.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 

@@ -75,7 +75,7 @@ impl Behaviour {
         if self.validates && is_blacklisted(&full.message, &self.blacklist) {
             return self.report_verdict(propagation_source, full, Validity::Outdated);
         }
-        // What can't be decoded is invalid, and does not get here.
+        // A message that can't be decoded is invalid, and does not get here.
         if let Ok(message) = self.network().decode(full) {
             let message_id = full.message_id.clone();
             self.events.push_back(Event::Message { propagation_source, message_id, message });

@@ -88,7 +88,7 @@ impl Running {
         self.reports.push(async move { (message_id, ticket.completed().await) }.boxed());
     }
 
-    /// What happened to peers since the last call.
+    /// The events of peers since the last call.
     pub(super) fn take_peer_events(&self, cx: &Context<'_>) -> Queued {
         self.peer_events.take(cx)
     }

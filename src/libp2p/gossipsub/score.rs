@@ -177,7 +177,7 @@ pub(super) fn decay_exponent(interval: Duration, heartbeat_interval: Duration) -
     if interval.is_zero() { 1.0 } else { between / interval.as_secs_f64() }
 }
 
-/// The decay for so many intervals. What is no decay stays as it is, and is refused.
+/// The decay over `exponent` intervals. A value outside 0 to 1 is returned unchanged, and is refused later.
 fn decayed(decay: f64, exponent: f64) -> f64 {
     if (0.0..=1.0).contains(&decay) { decay.powf(exponent) } else { decay }
 }

@@ -70,7 +70,7 @@ type Handler = OneShotHandler<Answer, Request, Exchanged>;
 
 /// Identify, with signed peer records that all implementations can verify. See [`TransportBehaviour`].
 ///
-/// What peers report is stored where the gossipsub behaviour of the same network finds it. There are no events.
+/// The reports of peers are stored where the gossipsub behaviour of the same network finds them. There are no events.
 ///
 /// [`TransportBehaviour`]: crate::libp2p::TransportBehaviour
 pub struct IdentifyBehaviour {

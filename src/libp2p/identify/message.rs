@@ -34,7 +34,7 @@ const RECORD_TYPE: [u8; 2] = [3, 1];
 /// Most bytes of addresses that are sent. They are sent twice, and rust-libp2p reads messages of at most 4,096 bytes.
 const MAX_ADDRESS_BYTES: usize = 1_024;
 
-/// What this node says of itself.
+/// The description of this node that it sends.
 pub(super) struct LocalInfo {
     key: Keypair,
     agent: String,
@@ -111,7 +111,7 @@ fn nanoseconds_since_epoch() -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What a peer says of itself, as far as this node uses it. Nothing of it is verified.
+/// The description that a peer sends of itself, as far as this node uses it. It is not verified.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PeerReport {
     pub(super) addresses: Vec<Multiaddr>,

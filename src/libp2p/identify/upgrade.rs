@@ -19,7 +19,7 @@ pub(super) const PUSH: StreamProtocol = StreamProtocol::new("/ipfs/id/push/1.0.0
 /// Most bytes that are read of a peer. go-libp2p sends up to 8 KiB.
 const MAX_BYTES: u64 = 16 << 10;
 
-/// What a stream led to.
+/// The result of a stream.
 #[derive(Debug)]
 pub enum Exchanged {
     /// This node sent what it says of itself.
@@ -42,7 +42,7 @@ impl Answer {
     }
 }
 
-/// What this node does on a stream that it opens.
+/// The action of this node on a stream that it opens.
 #[derive(Debug)]
 pub enum Request {
     /// It asks the peer who it is.

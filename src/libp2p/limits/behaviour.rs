@@ -52,7 +52,7 @@ pub struct LimitsBehaviour {
     closing: VecDeque<(PeerId, ConnectionId)>,
 }
 
-/// What is known of peers.
+/// The sources of the priorities of peers.
 struct Priorities {
     privileged: HashSet<PeerId>,
     direct: Option<Arc<DirectSource>>,

@@ -1,4 +1,4 @@
-//! What the machine offers: the file descriptors of the process and the memory.
+//! The resources of the machine: the file descriptors of the process and the memory.
 
 /// `None`: unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

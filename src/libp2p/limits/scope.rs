@@ -1,9 +1,9 @@
-//! What the connections of one scope use of its limits.
+//! The usage of the limits of one scope by its connections.
 
 use super::config::ScopeLimits;
 use crate::network::ConnectionRefusal;
 
-/// What one connection counts as.
+/// The resources that one connection counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cost {
     pub(super) inbound: bool,

@@ -27,7 +27,7 @@ pub(super) struct Remote {
     pub(super) has_socket: bool,
 }
 
-/// What a peer may do when the system is full.
+/// The priority of a peer when the system is full.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum PeerPriority {
     /// A direct, trusted or bootstrap peer: it is always admitted, and another connection gives way.

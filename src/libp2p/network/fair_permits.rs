@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 pub(super) struct FairPermits(Mutex<State>);
 
 struct State {
-    /// The permits that nobody has. While there are some, nobody waits.
+    /// The number of free permits. While it is above 0, no message waits.
     free: usize,
     /// The number of the next message that waits.
     next: u64,

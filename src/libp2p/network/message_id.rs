@@ -84,7 +84,7 @@ mod tests {
             Content { seqno: None, ..forged.clone() },
         ];
         others.iter().for_each(|other| assert_ne!(permissive(other), permissive(&forged)));
-        // What is written beside the payload is ignored.
+        // Fields beside the payload are ignored.
         let ids: Vec<_> = others[1..].iter().map(|other| id(ValidationMode::None, other)).collect();
         assert_eq!(ids, vec![id(ValidationMode::None, &forged); 3]);
     }

@@ -180,7 +180,7 @@ impl Libp2pNetwork {
     }
 }
 
-/// What stands for a message that breaks the signature policy. Its id is the digest of its bytes, not the id that it
+/// The placeholder of a message that breaks the signature policy. Its id is the digest of its bytes, not the id that it
 /// claims: otherwise anyone could make us take a valid message that has not arrived yet for an invalid one.
 fn violation(topic: TopicName, raw: &RawMessage<'_>, error: SignatureError) -> FullMessage<Libp2pNetwork> {
     FullMessage { topic, message_id: digest(raw), message: Message::invalid(error) }

@@ -56,7 +56,7 @@ impl ReplayCheck {
         verdict
     }
 
-    /// What the lock protects is whole at any time.
+    /// The state behind the lock is consistent at any time.
     fn lock(&self) -> MutexGuard<'_, BoundedMap<PeerId, u64>> {
         self.highest.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -202,7 +202,7 @@ impl Libp2pNetwork {
         if message.signature_error().is_some() || self.is_replay(message) {
             return None;
         }
-        // What has a verdict at once is decoded there.
+        // A message that has a verdict at once is decoded there.
         let is_given_later = !matches!(validator.0, Kind::Synchronous(_));
         if is_given_later && !self.decodes(&delivery.message) {
             return None;

@@ -1,4 +1,4 @@
-//! What our own messages say of their author, and how they prove it.
+//! The author in our own messages, and its proof.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use ::libp2p::{
 use super::validation::{has_inlined_key, signed_bytes};
 use crate::libp2p::{ids::TopicName, message::Content};
 
-/// What our messages say of their author: the `MessageAuthenticity` of rust-libp2p's gossipsub. Part of a
+/// The author in our messages: the `MessageAuthenticity` of rust-libp2p's gossipsub. Part of a
 /// [`SignaturePolicy`](crate::libp2p::SignaturePolicy).
 #[derive(Clone)]
 #[allow(

@@ -90,7 +90,7 @@ impl SignaturePolicy {
         })
     }
 
-    /// What is demanded of received messages.
+    /// The requirements for received messages.
     pub fn mode(&self) -> ValidationMode {
         match self {
             Self::StrictSign(_) => ValidationMode::Strict,

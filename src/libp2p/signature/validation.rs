@@ -1,4 +1,4 @@
-//! What a received message must say of its author, and the check of its signature.
+//! The required fields of a received message about its author, and the check of its signature.
 
 use ::libp2p::{PeerId, identity::PublicKey};
 
@@ -18,15 +18,15 @@ const MAX_SIGNATURE: usize = 1_024;
 /// The longest encoded public key that is decoded, in bytes. An RSA key of 8,192 bits has about 1,070.
 const MAX_KEY: usize = 2_048;
 
-/// What is demanded of received messages: the `ValidationMode` of rust-libp2p's gossipsub. Part of a
+/// The requirements for received messages: the `ValidationMode` of rust-libp2p's gossipsub. Part of a
 /// [`SignaturePolicy`](crate::libp2p::SignaturePolicy).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ValidationMode {
     /// A source, a sequence number, and a valid signature of the source.
     #[default]
     Strict,
-    /// What a message has must be valid; nothing is required. The source of a message without a signature is whatever its
-    /// sender wrote.
+    /// All fields are optional; those that are there must be valid. The source of a message without a signature is whatever
+    /// its sender wrote.
     Permissive,
     /// Neither a source, nor a sequence number, nor a signature, nor a key. (rust-libp2p accepts a key.)
     Anonymous,
@@ -34,7 +34,7 @@ pub enum ValidationMode {
     None,
 }
 
-/// What a received message says of its author, once it is accepted.
+/// The author of an accepted message, as its fields name it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Checked {
     pub(super) source: Option<PeerId>,
@@ -56,7 +56,7 @@ impl ValidationMode {
             Self::Permissive if raw.signature.is_some() => signed(raw, false),
             Self::Permissive => unsigned(raw),
             Self::Anonymous => anonymous(raw).map(|()| Checked::default()),
-            // What is malformed can't be forwarded in our form, and nobody relies on it: it is left out.
+            // A malformed field can't be forwarded in our form, and is not used: it is left out.
             Self::None => Ok(Checked {
                 source: raw.from.and_then(|from| PeerId::from_bytes(from).ok()),
                 seqno: raw.seqno.and_then(number),
@@ -139,7 +139,7 @@ pub(super) fn has_inlined_key(peer: &PeerId) -> bool {
     inlined_key(peer).is_some()
 }
 
-/// What a signature covers: all fields but signature and key.
+/// The bytes that a signature covers: all fields except signature and key.
 pub(super) fn signed_bytes(
     from: Option<&[u8]>,
     data: Option<&[u8]>,

@@ -199,7 +199,7 @@ mod tests {
             let mut book = AddressBook::default();
             for record in order {
                 book.add_record(peer, record);
-                // What another peer signed, and what nobody signed, changes nothing.
+                // A record of another peer and an unsigned one change nothing.
                 assert_eq!(book.add_record(peer, &other_record(&other)), PeerRecordOutcome::OtherPeer);
                 assert_eq!(book.add_record(peer, b"garbage"), PeerRecordOutcome::Malformed);
             }

@@ -168,13 +168,13 @@ impl TransportState {
         }
     }
 
-    /// What all connections together charge.
+    /// The bytes that all connections together charge.
     pub(super) fn memory(&self) -> &Arc<TransportMemory> {
         &self.memory
     }
 }
 
-/// What became of signed records and of the dials of recommended peers. Both are rare.
+/// The outcomes of signed records and of the dials of recommended peers. Both are rare.
 #[derive(Clone, Copy, Debug, Default)]
 struct PxCounts {
     records: EnumMap<PeerRecordOutcome, u64>,

@@ -55,7 +55,7 @@ pub struct BehaviourConfig {
     /// 20 s. Otherwise its stream is closed. The peer may open
     /// others, up to [`max_reopened_streams`](Self::max_reopened_streams).
     pub frame_timeout: Duration,
-    /// What is done about a slow peer.
+    /// The action against a slow peer.
     pub slow_peer: SlowPeerAction,
     /// Most dials of direct and trusted peers and of persistent points that are in progress; by default 256. Further ones are refused at
     /// once ([`Event::DialRefused`](crate::libp2p::Event::DialRefused)).
@@ -118,16 +118,15 @@ impl BehaviourConfig {
         [&self.trusted, &self.bootstrap].into_iter().flatten().copied()
     }
 
-    /// The most bytes of heap that this behaviour uses for so many connections: [`max_memory`](Self::max_memory), and for
+    /// The most bytes of heap that this behaviour uses for `connections`: [`max_memory`](Self::max_memory), and for
     /// each connection [`CONNECTION_MEMORY`](Self::CONNECTION_MEMORY). Not included are the windows of yamux, the address
     /// book and the signature cache.
     pub const fn memory_at_most(&self, connections: usize) -> usize {
         self.max_memory.saturating_add(connections.saturating_mul(Self::CONNECTION_MEMORY))
     }
 
-    /// What a connection uses at most besides what is charged, in bytes: 80 KiB of frames that are being written, and the
-    /// buffers of noise and yamux for them and for what is being read, and 16 KiB of control that it may have however scarce
-    /// memory is.
+    /// The most bytes that a connection uses and that are not charged: 80 KiB of frames that are being written, the buffers
+    /// of noise and yamux for reading and writing, and 16 KiB of control, which it may have even if memory is scarce.
     pub const CONNECTION_MEMORY: usize = 400 << 10;
 }
 

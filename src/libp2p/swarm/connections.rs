@@ -64,7 +64,7 @@ impl From<&Connection> for Written {
     }
 }
 
-/// What a change of connections means for the engine.
+/// The effect of a change of connections on the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     /// The peer is now connected.
@@ -177,9 +177,9 @@ impl Connections {
         let mut items = lost.take_all();
         let mut superseded = Vec::new();
         if before.is_some_and(|(before, _)| before != id) {
-            // What was written before the peer was sent everything over a newer connection. Subscriptions and GRAFTs were sent
-            // there anew. What ended before that, such as a subscription, was not: if the process at the other end is the same
-            // and has not read its end, it does not learn it.
+            // These items were queued before the peer was sent everything over a newer connection. Subscriptions and GRAFTs
+            // were sent there anew. The ends of former ones, such as an UNSUBSCRIBE, were not: if the process at the other
+            // end is the same and has not read such an end, it does not learn it.
             superseded.extend(items.extract_if(.., |item| item.lane == Lane::Control));
         }
         let mut total = push_all(other, written.floodsub, items);

@@ -20,10 +20,10 @@ use crate::{
     network::{ConnectionRefusal, Origin, PeerRecordOutcome, PxDialOutcome},
 };
 
-/// What the behaviour does next.
+/// The next action of the behaviour.
 type Action = ToSwarm<Event, Infallible>;
 
-/// What the engine asked to dial.
+/// The kind of a dial that the engine requested.
 enum Target {
     Point(Multiaddr),
     Trusted,
@@ -186,7 +186,7 @@ impl Dials {
     }
 }
 
-/// What a failure means for a recommended peer.
+/// The outcome of a failed dial for a recommended peer.
 fn outcome_of(error: &DialError) -> PxDialOutcome {
     match error {
         DialError::DialPeerConditionFalse(_) => PxDialOutcome::Redundant,

@@ -35,12 +35,12 @@ const WINDOW: usize = 256 << 10;
 /// The inbound streams that each connection may have: gossipsub, and one for identify or ping.
 const STREAMS: usize = 2;
 
-/// The memory of the windows of so many connections, at most: also of the stream for ping, which we open and seldom read.
+/// The most memory of the windows of `connections`, including the stream for ping, which we open and seldom read.
 pub(super) fn windows_at_most(connections: usize, shared_streams: usize) -> usize {
     connections.saturating_mul((STREAMS + 1) * WINDOW).saturating_add(shared_streams.saturating_mul(WINDOW))
 }
 
-/// A connection is closed when so many more streams of its peer were refused than accepted. A refused stream is freed
+/// A connection is closed when this many more streams of its peer were refused than accepted. A refused stream is freed
 /// only when its reset is written, and until then yamux stores what arrives on it.
 const MAX_REFUSED: usize = 64;
 /// The part of the shared streams that are free which one connection may have: with an eighth, many connections that want

@@ -2,7 +2,7 @@
 
 use crate::{limits::Limits, network::Network, protocol::connection::ConnectionId};
 
-/// What a topic may ask about peers.
+/// The queries that a topic makes about peers.
 pub(crate) trait PeerView<N: Network> {
     /// The connection and the score of a peer.
     fn status(&self, peer: &N::Peer) -> PeerStatus;

@@ -56,7 +56,7 @@ pub struct MemoryBound {
     pub scores: usize,
     /// The state of topics, without the parts above.
     pub topics: usize,
-    /// What depends on neither connections nor topics.
+    /// The part that depends on neither connections nor topics.
     pub fixed: usize,
 }
 

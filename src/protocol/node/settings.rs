@@ -1,4 +1,4 @@
-//! What the application changes while a node runs: limits, direct peers, and peers that the p2p layer refuses.
+//! Changes by the application while a node runs: limits, direct peers, and peers that the p2p layer refuses.
 
 use std::{sync::Arc, time::Duration};
 

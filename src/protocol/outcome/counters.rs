@@ -24,7 +24,7 @@ const SAMPLED: u32 = 64;
 /// The number of durations that are stored until they are taken. Further ones are dropped.
 const MAX_DURATIONS: usize = 64;
 
-/// What happened to an IWANT promise; the names are metric labels.
+/// The fate of an IWANT promise; the names are metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum PromiseEvent {

@@ -70,7 +70,7 @@ pub enum Penalty {
     ProtocolViolation,
 }
 
-/// What was done about a peer because of its score.
+/// An action on a peer because of its score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 #[non_exhaustive]

@@ -11,7 +11,7 @@ use crate::{
     protocol::connection::{ConnectionId, ConnectionIndex},
 };
 
-/// What the outputs that were read so far have announced. Announcements are read in the order in which they were queued, so
+/// The announcements of the outputs that were read so far. Announcements are read in the order in which they were queued, so
 /// each peer is sent one SUBSCRIBE for each join of a topic and one UNSUBSCRIBE for each leave, and knows at any time the
 /// topics that were joined when the last output was queued.
 #[derive_where(Debug, Default)]

@@ -53,7 +53,7 @@ pub(crate) struct CheckedMessages<N: Network> {
 pub(crate) struct DroppedMessages<N: Network> {
     /// Their number.
     pub(crate) count: usize,
-    /// Those of which no other content is parked.
+    /// The keys of messages of which no other content is parked.
     pub(super) keys: Vec<Key<N>>,
 }
 
@@ -61,7 +61,7 @@ impl<N: Network> Parked<N> {
     pub(crate) fn new(bounds: &Bounds) -> Self {
         Self {
             capacity: bounds.max_parked_messages,
-            // Messages that nobody can decide yet leave half of the bytes of inputs to the others.
+            // Messages of unknown validity use at most half of the bytes of inputs.
             max_bytes: bounds.max_parked_bytes.min(bounds.max_input_bytes / 2),
             max_co_senders: bounds.max_co_senders,
             bytes: 0,

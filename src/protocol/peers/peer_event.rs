@@ -1,4 +1,4 @@
-//! What happens to peers, subscriptions and meshes, for an owner that keeps its own picture of them.
+//! Events of peers, subscriptions and meshes, for an owner that keeps a copy of their state.
 
 use derive_where::derive_where;
 

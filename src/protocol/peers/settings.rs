@@ -1,4 +1,4 @@
-//! What the application changes while the engine runs: limits, direct peers, and peers that the p2p layer refuses.
+//! Changes by the application while the engine runs: limits, direct peers, and peers that the p2p layer refuses.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

@@ -43,7 +43,7 @@ impl<N: Network> Peers<N> {
     pub(crate) fn below_topic_limit(&self, peer: &N::Peer, topic: &N::Topic) -> bool {
         let below = |counted: usize| self.limits.is_below_topic_limit(counted, self.is_joined(topic));
         let Some(Connection { topics, .. }) = self.connections.get(peer) else { return below(0) };
-        // Few peers have so many topics that it matters which of them count.
+        // It matters for few peers only which of their topics count.
         let counts = |topic: &&N::Topic| self.limits.counts_subscription(self.is_joined(topic));
         below(topics.len()) || below(topics.iter().filter(counts).count())
     }
@@ -96,7 +96,7 @@ impl<N: Network> Peers<N> {
 
 /// The sorted topics of all connections, merged.
 pub(crate) struct SubscribedTopics<'a, N: Network> {
-    /// What is left of each connection's topics.
+    /// The remaining topics of each connection.
     rest: Vec<btree_set::Range<'a, N::Topic>>,
     /// The next topic of each connection, with its index in `rest`.
     next: BinaryHeap<Reverse<(&'a N::Topic, usize)>>,

@@ -117,7 +117,7 @@ impl Threshold {
         self.value(limits).is_some_and(|threshold| score < threshold)
     }
 
-    /// What a peer below the threshold is denied, as a sentence for operators.
+    /// The consequences for a peer below the threshold, as a sentence for operators.
     pub fn refusal(self) -> &'static str {
         match self {
             Self::Mesh => "its GRAFTs are refused, it is pruned from the meshes, and its PRUNEs carry no px",

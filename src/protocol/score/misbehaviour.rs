@@ -1,4 +1,4 @@
-//! What is kept of a good score when its peer disconnects.
+//! The part of a good score that is kept when its peer disconnects.
 
 use super::{PeerKey, Scores};
 use crate::network::Network;

@@ -1,4 +1,4 @@
-//! What a peer gets as soon as it subscribes, so that it does not miss what is published before the next heartbeat: a GRAFT
+//! The messages to a peer as soon as it subscribes, so that it does not miss what is published before the next heartbeat: a GRAFT
 //! if the mesh is small, and an IHAVE of own messages that were published to few peers. And the GRAFT to a peer that may have
 //! started again.
 

@@ -81,7 +81,7 @@ impl<N: Network> TopicState<N> {
 
     /// The ids to request: valid, without a verdict, not [undecided](Self::is_undecided), not filtered, and not requested from
     /// another peer. `None` if one of the ids is invalid. At most `most` of them will be requested: with
-    /// `ihave_stops_at_quota` the ids are judged in a random order until there are so many.
+    /// `ihave_stops_at_quota` the ids are judged in a random order until this number is reached.
     fn missing_ids(
         &mut self,
         peer: &N::Peer,

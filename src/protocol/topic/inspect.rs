@@ -114,7 +114,7 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// What is wrong with the topic, if it is joined.
+    /// The problems of the topic, if it is joined.
     pub(crate) fn problems(&self) -> EnumMap<TopicProblem, bool> {
         let Some(mesh) = &self.mesh else { return EnumMap::default() };
         enum_map! {

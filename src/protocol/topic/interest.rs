@@ -1,4 +1,4 @@
-//! What the application wants of a topic: its messages, or only that this node relays them. The topic is joined while
+//! The interest of the application in a topic: in its messages, or only in relaying them. The topic is joined while
 //! there is one of the two.
 
 use super::TopicState;
@@ -49,7 +49,7 @@ impl Interests {
         !self.deliver && !self.relay
     }
 
-    /// Those that are there.
+    /// The interests of the set.
     pub(crate) fn iter(self) -> impl Iterator<Item = Interest> {
         [Interest::Deliver, Interest::Relay].into_iter().filter(move |interest| self.has(*interest))
     }

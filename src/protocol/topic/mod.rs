@@ -91,7 +91,7 @@ pub(crate) struct TopicState<N: Network> {
     direct: BTreeMap<N::Peer, ConnectionId>,
     /// The subscribers that speak floodsub, each with its latest connection.
     floodsub: BTreeMap<N::Peer, ConnectionId>,
-    /// What the application wants of the topic.
+    /// The interests of the application in the topic.
     interests: Interests,
     /// The mesh. It is `Some` exactly while the topic is joined; its peers are subscribed, and neither direct nor in
     /// `floodsub`.

@@ -26,9 +26,9 @@ use crate::{
 pub(super) struct PendingValidations<N: Network> {
     max_co_senders: usize,
     entries: BTreeMap<Arc<FullMessage<N>>, Pending<N>>,
-    /// The number of messages with each id: several contents may have one. `None` if nobody asks about ids.
+    /// The number of messages with each id: several contents may have one. `None` if ids are never queried.
     ids: Option<HashMap<N::MessageId, usize, RandomState>>,
-    /// What the peers have that delivered the messages first. `None` for a batch, which has no limits here.
+    /// The share of each peer: the messages that it delivered first. `None` for a batch, which has no limits here.
     shares: Option<Shares<N::Peer>>,
 }
 
@@ -40,12 +40,12 @@ struct Pending<N: Network> {
 }
 
 impl<N: Network> PendingValidations<N> {
-    /// Those under asynchronous validation.
+    /// The messages under asynchronous validation.
     pub(super) fn asynchronous(limits: &Limits<N::Topic>) -> Self {
         Self { shares: Some(Shares::default()), ..Self::batched(limits) }
     }
 
-    /// Those in a batch.
+    /// The messages of a batch.
     pub(super) fn batched(limits: &Limits<N::Topic>) -> Self {
         let ids = limits.extensions.iwant_skips_undecided.then(HashMap::default);
         let max_co_senders = limits.bounds.max_co_senders;

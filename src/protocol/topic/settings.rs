@@ -1,4 +1,4 @@
-//! What the application changes while a topic is active: the parameters of the topic, and which peers are direct ones.
+//! Changes by the application while a topic is active: the parameters of the topic, and which peers are direct ones.
 
 use super::TopicState;
 use crate::{

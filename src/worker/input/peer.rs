@@ -345,7 +345,7 @@ fn check_full_queues<N: Network>(shared: &Shared<N>, topic: &N::Topic) -> Result
     }
 }
 
-/// What the reader of a topic's subscription has no room for is not requested either: it would be refused when it arrives.
+/// Refuses an IHAVE if the queue of the topic's subscription is full: the requested messages would be refused when they arrive.
 fn check_offer<N: Network>(shared: &Shared<N>, message: &P2pMessage<N>) -> Result<(), Refused> {
     let P2pMessage::IHave { topic, .. } = message else { return Ok(()) };
     match check_app_queue(shared, topic) {

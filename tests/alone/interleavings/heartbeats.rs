@@ -8,7 +8,7 @@ use super::{checks::Checks, network::Id, schedule::Schedule, steps::Step};
 const PREPARED: [u64; 2] = [3, 4];
 /// The number of a message that is invalid.
 const INVALID: u64 = 3;
-/// So many copies of it outweigh what the peer has delivered before.
+/// This number of copies of it outweighs what the peer has delivered before.
 const COPIES: usize = 4;
 
 /// The heartbeats whose outputs were checked.

@@ -61,6 +61,9 @@ const WORDS: &[(Scope, &str, &str)] = &[
     (Names, "word words", "message"),
 ];
 
+/// Forbidden phrases, each with a better one. They are found within one line.
+const PHRASES: [(&str, &str); 1] = [("so many", "the number, `count`")];
+
 /// Names in which such a word has its plain meaning.
 const ALLOWED: &[&str] = &["look_up", "lookup", "keyword", "say_ok"];
 
@@ -154,7 +157,10 @@ fn forbidden(text: &str, is_name: bool, file: &Path) -> Vec<(String, &'static st
 
 fn report(position: &Position<'_>, text: &str, is_name: bool, wrong: &mut Vec<String>) {
     for (nth, line) in text.lines().enumerate() {
-        for (word, instead) in forbidden(line, is_name, position.file) {
+        let lower = line.to_lowercase();
+        let phrases = PHRASES.iter().filter(|(phrase, _)| lower.contains(phrase));
+        let phrases = phrases.map(|(phrase, instead)| ((*phrase).to_owned(), *instead));
+        for (word, instead) in forbidden(line, is_name, position.file).into_iter().chain(phrases) {
             wrong.push(format!(
                 "{}:{}: `{word}` (better: {instead}): {}",
                 position.file.display(),

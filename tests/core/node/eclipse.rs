@@ -106,8 +106,8 @@ fn flood_publishing_reaches_honest_peers_while_sybils_have_the_mesh() {
     }
 }
 
-/// A mesh of six Sybils, each of which publishes a message every so many heartbeats, and ten peers outside it, one of which
-/// delivers a message by gossip in each heartbeat. Returns the honest peers that are in the mesh after three minutes.
+/// A mesh of six Sybils, each of which publishes a message every `sybils_publish_every` heartbeats, and ten peers outside it, one
+/// of which delivers a message by gossip in each heartbeat. Returns the honest peers that are in the mesh after three minutes.
 fn grafted_for_their_scores(threshold: f64, sybils_publish_every: u32) -> BTreeSet<u32> {
     const SYBILS: u32 = 6;
     let default = LimitsConfig::<u32>::default();

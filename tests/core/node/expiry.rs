@@ -17,7 +17,7 @@ fn at(seconds: u32) -> Timestamp {
     Timestamp::ZERO.after(SECOND * seconds)
 }
 
-/// A node whose mesh has D of its subscribers. The message expires after so many seconds.
+/// A node whose mesh has D of its subscribers. The message expires after `seconds`.
 fn expiring(setup: Setup, seconds: u32) -> Fixture {
     let mut fixture = setup.connected(MANY).subscribed().joined().start();
     fixture.set_expiry(ID, at(seconds));

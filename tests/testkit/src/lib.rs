@@ -7,4 +7,8 @@ pub mod fuzz;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod model;
+#[cfg(feature = "swarms")]
+pub mod swarms;
 pub mod wait;
+#[cfg(feature = "swarms")]
+pub mod wire;

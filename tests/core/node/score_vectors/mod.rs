@@ -21,17 +21,17 @@ const BASE: f64 = 100_000.0;
 /// What the peer does or what happens to it.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// The peer is the first to deliver so many messages.
+    /// The peer is the first to deliver this number of messages.
     First(u32),
-    /// The peer delivers so many messages after the other one, by so many milliseconds.
+    /// The peer delivers this number of messages after the other one, by a number of milliseconds.
     After(u32, u64),
-    /// The peer delivers so many invalid messages. The validator refuses everything from then on.
+    /// The peer delivers this number of invalid messages. The validator refuses everything from then on.
     Invalid(u32),
-    /// The transport reports the peer as slow so many times: misbehaviours of 1.
+    /// The transport reports the peer as slow this number of times: misbehaviours of 1.
     Misbehave(u32),
     /// The peer leaves our mesh.
     Leave,
-    /// So many heartbeats of a second, each with a decay.
+    /// This number of heartbeats of a second, each with a decay.
     Ticks(u32),
 }
 use Step::*;
@@ -111,7 +111,7 @@ impl Vector {
     }
 }
 
-/// The value after so many decays.
+/// The value after `ticks` decays.
 fn decayed(value: f64, decay: f64, ticks: i32) -> f64 {
     value * decay.powi(ticks)
 }

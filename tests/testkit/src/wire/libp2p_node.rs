@@ -139,7 +139,7 @@ impl Libp2pNode {
         let topics = topics.iter().map(IdentTopic::hash).collect();
         let node = Self { commands };
         let redial = settings.redial.then(|| node.commands.downgrade());
-        actix::spawn(run(swarm, receiver, topics, redial, on_message));
+        tokio::task::spawn_local(run(swarm, receiver, topics, redial, on_message));
         (node, address)
     }
 
@@ -196,7 +196,7 @@ async fn run(
                 }
                 SwarmEvent::ConnectionClosed { num_established: 0, .. } | SwarmEvent::OutgoingConnectionError { .. } => {
                     if let (Some(commands), Some(address)) = (redial.clone(), dialled.clone()) {
-                        actix::spawn(dial_later(commands, address));
+                        tokio::task::spawn_local(dial_later(commands, address));
                     }
                 }
                 _ => {}
