@@ -12,8 +12,8 @@ use actix::{Actor, AsyncContext};
 
 use super::{
     burst::Burst,
-    mailbox::{ArbiterMailbox, Envelope, StartTopic, TopicAddr},
-    slot::{TopicSlot, entry_of},
+    mailbox::{ArbiterMailbox, Envelope, SlotId, StartTopic, TopicAddr},
+    slot::{TopicEntry, TopicSlot, add_slots, new_entry},
 };
 use crate::{
     actors::{
@@ -283,4 +283,15 @@ impl<N: Network> Topics<N> {
         self.outgoing.send(shared);
         self.busy.clear();
     }
+}
+
+/// The entry of this id, if the slot has not passed to another topic.
+#[inline]
+fn entry_of<N: Network>(slots: &mut Vec<TopicSlot<N>>, id: SlotId) -> Option<&mut TopicEntry<N>> {
+    let index = id.index as usize;
+    if index >= slots.len() {
+        add_slots(slots, index + 1);
+    }
+    let slot = &mut slots[index];
+    (slot.generation == id.generation).then(|| &mut **slot.entry.get_or_insert_with(new_entry))
 }

@@ -25,7 +25,7 @@ use crate::{
 /// A slot for one topic at a time.
 #[derive_where(Default)]
 pub(super) struct TopicSlot<N: Network> {
-    generation: u32,
+    pub(super) generation: u32,
     pub(super) entry: Option<Box<TopicEntry<N>>>,
 }
 
@@ -46,24 +46,13 @@ pub(super) struct TopicEntry<N: Network> {
     pub(super) busy: Option<BusyGuard>,
 }
 
-/// The entry of this id, if the slot has not passed to another topic.
-#[inline]
-pub(super) fn entry_of<N: Network>(slots: &mut Vec<TopicSlot<N>>, id: SlotId) -> Option<&mut TopicEntry<N>> {
-    let index = id.index as usize;
-    if index >= slots.len() {
-        add_slots(slots, index + 1);
-    }
-    let slot = &mut slots[index];
-    (slot.generation == id.generation).then(|| &mut **slot.entry.get_or_insert_with(new_entry))
-}
-
 #[cold]
-fn add_slots<N: Network>(slots: &mut Vec<TopicSlot<N>>, len: usize) {
+pub(super) fn add_slots<N: Network>(slots: &mut Vec<TopicSlot<N>>, len: usize) {
     slots.resize_with(len, TopicSlot::default);
 }
 
 #[cold]
-fn new_entry<N: Network>() -> Box<TopicEntry<N>> {
+pub(super) fn new_entry<N: Network>() -> Box<TopicEntry<N>> {
     Box::default()
 }
 
