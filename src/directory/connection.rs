@@ -25,7 +25,8 @@ pub(crate) struct ConnectionRecord {
     direct: AtomicBool,
     /// The score as f64 bits, or [`NO_SCORE`].
     score: AtomicU64,
-    /// The number of topics that the peer is subscribed to over this connection.
+    /// The number of topics that the peer is subscribed to over this connection, without those that do not count for
+    /// `max_topics_per_peer`.
     subscriptions: AtomicUsize,
     credit_owner: Arc<CreditOwner>,
 }
@@ -109,10 +110,15 @@ impl ConnectionRecord {
     }
 
     /// Counts one more subscription unless there are `max_topics_per_peer`. Returns whether it did. Topics run on
-    /// several threads, so a topic reserves the subscription before it accepts it. `joined`: we have joined the topic.
-    pub(crate) fn reserve_subscription<T>(&self, limits: &Limits<T>, joined: bool) -> bool {
-        let more = |count: usize| limits.is_below_topic_limit(count, joined).then_some(count + 1);
+    /// several threads, so a topic reserves the subscription before it accepts it.
+    pub(crate) fn reserve_subscription<T>(&self, limits: &Limits<T>) -> bool {
+        let more = |count: usize| limits.is_below_topic_limit(count, false).then_some(count + 1);
         self.subscriptions.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    /// Counts one more subscription, whatever the limit.
+    pub(crate) fn add_subscription(&self) {
+        self.subscriptions.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Counts one subscription less.

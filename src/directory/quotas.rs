@@ -99,9 +99,11 @@ mod tests {
     const MAX_IHAVES: u32 = 3;
 
     fn directory_and_limits() -> (Directory<PlainNetwork>, Limits<String>) {
-        let mut limits = LimitsConfig::default();
-        limits.max_sent_iwant_per_heartbeat = MAX_IDS;
-        limits.max_recv_ihave_per_heartbeat = MAX_IHAVES;
+        let limits = LimitsConfig {
+            max_sent_iwant_per_heartbeat: MAX_IDS,
+            max_recv_ihave_per_heartbeat: MAX_IHAVES,
+            ..LimitsConfig::default()
+        };
         let limits = Limits::try_from(limits).expect("the limits are valid");
         let admission = Arc::new(Admission::new(&limits.bounds));
         (Directory::new(admission, Totals::new(&limits.bounds)), limits)

@@ -121,7 +121,7 @@ impl<N: Displayable> Messages<N> {
     /// Queues a delivered message for those who read the stream. Never blocks: a reader whose queue is full does not get it,
     /// and is sent the number of the messages that it has missed.
     pub fn deliver(&self, message: &FullMessage<N>) {
-        if self.shared.count.load(Ordering::Acquire) == 0 {
+        if self.shared.count.load(Ordering::Acquire) == 0 || self.is_over() {
             return;
         }
         let readers = lock(&self.shared.readers).clone();
@@ -134,7 +134,7 @@ impl<N: Displayable> Messages<N> {
     /// Ends the stream of each reader: it is sent what is unread, then `end`. Returns when no reader is left; one that reads
     /// nothing stays, so call this with a time limit, before the server is stopped. There are no readers after this.
     ///
-    /// Cancel-safe: the streams end in any case.
+    /// Cancel-safe: the streams end if it was polled once. Messages that are delivered later are not sent.
     pub async fn end(&self) {
         self.shared.is_over.store(true, Ordering::Release);
         let wakers: Vec<_> =

@@ -109,6 +109,11 @@ impl<N: Displayable> Stream for EventStream<N> {
         if stream.is_over {
             return Poll::Ready(None);
         }
+        // What is unread when the streams end is sent; nothing comes in behind it.
+        let ends = stream.messages.is_over();
+        if ends {
+            stream.events = None;
+        }
         stream.events_first = !stream.events_first;
         let mut next = Poll::Pending;
         for events in [stream.events_first, !stream.events_first] {
@@ -117,7 +122,9 @@ impl<N: Displayable> Stream for EventStream<N> {
             }
         }
         // Not polled again once it is ready: then the stream is over.
-        if next.is_pending() && (stream.messages.is_over() || stream.ended.as_mut().poll(cx).is_ready()) {
+        if next.is_pending()
+            && (ends || stream.messages.is_over() || stream.ended.as_mut().poll(cx).is_ready())
+        {
             stream.is_over = true;
             next = Poll::Ready(Bytes::from_static(b"event: end\ndata: {}\n\n"));
         }

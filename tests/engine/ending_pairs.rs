@@ -1,5 +1,6 @@
 //! This test ends engines by any two of the ways in which an engine can end, or lose a handle, one after the other. Whatever
-//! the order, waiting for the end returns, the streams end, the memory is freed, and nothing is logged or observed afterwards.
+//! the order, waiting for the end returns, the streams end, the memory is freed, and nothing is observed
+//! afterwards, or logged where the log is that of the host's threads.
 
 use std::{
     sync::{

@@ -194,7 +194,9 @@ impl<N: Network> Topics<N> {
                 subscription: if interest == Interest::Deliver { subscription() } else { None },
             })
             .collect();
-        let pending = rejoin.into_iter().chain(std::mem::take(&mut entry.pending));
+        let now = shared.now();
+        let rejoin = rejoin.into_iter().map(|item| (item, now));
+        let pending = rejoin.chain(std::mem::take(&mut entry.pending));
         let topic = RunningTopic::new(state, TopicAddr::new(mailbox, id), Arc::clone(shared), pending);
         entry.mesh = Some(MeshActor::start_topic(topic));
         if !std::mem::replace(&mut entry.is_ready, true) {

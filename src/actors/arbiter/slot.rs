@@ -20,6 +20,7 @@ use crate::{
     },
     network::Network,
     protocol::exchange::command::TopicCommand,
+    timestamp::Timestamp,
 };
 
 /// A slot for one topic at a time.
@@ -41,8 +42,8 @@ pub(super) struct TopicEntry<N: Network> {
     /// The topic's actor and the cell with its state. None before the actor starts, and between a panic and the
     /// restart.
     pub(super) mesh: Option<(Addr<MeshActor<N>>, TopicCell<N>)>,
-    /// Items that arrived while there was no actor, and the guard that counts them as work.
-    pub(super) pending: VecDeque<TopicItem<N>>,
+    /// Items that arrived while there was no actor, each with the time of its arrival, and the guard that counts them as work.
+    pub(super) pending: VecDeque<(TopicItem<N>, Timestamp)>,
     pub(super) busy: Option<BusyGuard>,
 }
 
@@ -74,17 +75,17 @@ impl<N: Network> TopicEntry<N> {
                 self.drain(burst);
                 return true;
             }
-            self.wait(item);
+            self.wait(item, burst.first_arrival);
         }
         false
     }
 
     /// Keeps an item until the topic starts. After a panic, what belongs to the state that was lost is dropped: a joined
     /// topic joins again, and the heartbeat in progress does not wait for the topic any more.
-    fn wait(&mut self, item: TopicItem<N>) {
+    fn wait(&mut self, item: TopicItem<N>, arrival: Timestamp) {
         use TopicCommand::{FinishHeartbeat, JoinConfirmed, StartHeartbeat};
         if !matches!(item, TopicItem::Command(JoinConfirmed | StartHeartbeat(_) | FinishHeartbeat)) {
-            self.pending.push_back(item);
+            self.pending.push_back((item, arrival));
         }
     }
 
@@ -97,7 +98,7 @@ impl<N: Network> TopicEntry<N> {
     /// except queries, which are returned: if the supervisor does not restart it, it answers them.
     pub(super) fn restart_after_panic(
         &mut self,
-        deferred: VecDeque<TopicItem<N>>,
+        deferred: VecDeque<(TopicItem<N>, Timestamp)>,
         burst: &mut Burst<N>,
         busy_count: &Arc<BusyCount>,
     ) -> Vec<TopicItem<N>> {
@@ -106,11 +107,12 @@ impl<N: Network> TopicEntry<N> {
         self.mesh = None;
         self.busy.get_or_insert_with(|| BusyGuard::new(busy_count));
         let mut queries = Vec::new();
-        let batch = std::iter::from_fn(|| burst.take(&mut self.list)).collect::<Vec<_>>();
-        for item in deferred.into_iter().chain(batch) {
+        let batch = std::iter::from_fn(|| Some((burst.take(&mut self.list)?, burst.first_arrival)))
+            .collect::<Vec<_>>();
+        for (item, arrival) in deferred.into_iter().chain(batch) {
             match item {
                 TopicItem::Query(_) => queries.push(item),
-                item => self.wait(item),
+                item => self.wait(item, arrival),
             }
         }
         queries

@@ -60,9 +60,8 @@ pub(in crate::actors) struct RunningTopic<N: Network> {
     pub(super) state: TopicState<N>,
     pub(super) address: TopicAddr<N>,
     pub(super) shared: Arc<Shared<N>>,
-    /// Items ahead of the mailbox: those that wait for the supervisor's confirmation of a join or leave, and those that
-    /// exceeded the budget of the last run.
-    /// Each with the arrival time of its batch, which full messages have.
+    /// Items ahead of the mailbox, each with the time of its arrival: those that wait for the supervisor's confirmation of a
+    /// join or leave, and those that exceeded the budget of the last run.
     pub(super) deferred: VecDeque<(TopicItem<N>, Timestamp)>,
     /// The arrival time of the deferred item that is handled, if it is a full message.
     pub(super) deferred_arrival: Timestamp,
@@ -124,7 +123,7 @@ impl<N: Network> RunningTopic<N> {
         state: TopicState<N>,
         address: TopicAddr<N>,
         shared: Arc<Shared<N>>,
-        pending: impl Iterator<Item = TopicItem<N>>,
+        pending: impl Iterator<Item = (TopicItem<N>, Timestamp)>,
     ) -> Self {
         let (series, now) = (shared.topic_labels.of(state.name()), shared.now());
         let published = shared.topic_table.get(state.name()).map(|entry| Arc::clone(&entry.published));
@@ -132,7 +131,7 @@ impl<N: Network> RunningTopic<N> {
             state,
             address,
             shared,
-            deferred: pending.map(|item| (item, now)).collect(),
+            deferred: pending.collect(),
             deferred_arrival: now,
             awaiting_supervisor: false,
             in_flush_list: false,
@@ -162,9 +161,9 @@ impl<N: Network> RunningTopic<N> {
         self.awaiting_supervisor
     }
 
-    /// Takes the items that are ahead of the mailbox.
-    pub(in crate::actors) fn take_deferred(&mut self) -> VecDeque<TopicItem<N>> {
-        std::mem::take(&mut self.deferred).into_iter().map(|(item, _)| item).collect()
+    /// Takes the items that are ahead of the mailbox, each with the time of its arrival.
+    pub(in crate::actors) fn take_deferred(&mut self) -> VecDeque<(TopicItem<N>, Timestamp)> {
+        std::mem::take(&mut self.deferred)
     }
 
     pub(super) fn handle_item(&mut self, item: TopicItem<N>, run: &mut RunContext<'_, N>) {
@@ -224,11 +223,12 @@ impl<N: Network> RunningTopic<N> {
         let fanout = self.state.fanout_view().map_or_else(BTreeSet::new, |fanout| fanout.peers);
         let limits = self.shared.limits.load();
         let outcome = self.state.join(interest, &self.shared.context(&limits, received_at), outbox);
-        log::join(self.state.name(), &outcome);
-        self.awaiting_supervisor = !was_joined;
+        // At once, so that no panic comes between the state and the counts.
         if !was_joined && !limits.counts_subscription(true) {
             self.for_each_subscriber(ConnectionRecord::release_subscription);
         }
+        log::join(self.state.name(), &outcome);
+        self.awaiting_supervisor = !was_joined;
         outbox.counters.input(Input::Join, &outcome);
         if let JoinOutcome::Joined { to_graft } = &outcome {
             self.record_event(EventKind::Joined, received_at);
@@ -249,11 +249,11 @@ impl<N: Network> RunningTopic<N> {
         let was_joined = self.state.is_joined();
         let limits = self.shared.limits.load();
         let outcome = self.state.leave(interest, &self.shared.context(&limits, received_at), outbox);
-        log::leave(self.state.name(), &outcome);
         self.awaiting_supervisor = was_joined && !self.state.is_joined();
         if self.awaiting_supervisor {
             self.count_subscribers();
         }
+        log::leave(self.state.name(), &outcome);
         outbox.counters.input(Input::Leave, &outcome);
         if let LeaveOutcome::Left { to_prune, .. } = &outcome {
             self.record_event(EventKind::Left, received_at);
@@ -268,8 +268,8 @@ impl<N: Network> RunningTopic<N> {
     fn count_subscribers(&self) {
         let limits = self.shared.limits.load();
         if !limits.counts_subscription(true) {
-            // As for a joined topic: those that are there are kept, even above the limit.
-            self.for_each_subscriber(|connection| _ = connection.reserve_subscription(&limits, true));
+            // Subscriptions that were made while the topic was joined are kept, even above the limit.
+            self.for_each_subscriber(ConnectionRecord::add_subscription);
         }
     }
 
@@ -371,12 +371,12 @@ impl<N: Network> Drop for RunningTopic<N> {
         }
         let closing = self.shared.is_closing();
         self.stop();
-        if !closing && self.state.is_joined() {
-            // A topic that is restarted is joined again.
-            self.count_subscribers();
-        }
         if !closing {
             self.meter.lost();
+            // A topic that is restarted is joined again. This uses a state that may be inconsistent, so it comes last.
+            if self.state.is_joined() {
+                self.count_subscribers();
+            }
         }
     }
 }

@@ -211,9 +211,8 @@ impl<N: Network> PeerInputHandler<'_, N> {
     ) -> T {
         let subscribed = self.connection.is_some_and(|it| topic.is_subscriber(self.peer, it.connection_id()));
         let counted = self.counts_subscription(topic);
-        let allowed = self
-            .connection
-            .filter(|connection| !counted || connection.reserve_subscription(self.limits, false));
+        let allowed =
+            self.connection.filter(|connection| !counted || connection.reserve_subscription(self.limits));
         let outcome = handle(topic, allowed.is_some());
         if let Some(connection) = allowed.filter(|_| counted && (subscribed || !subscribes(outcome))) {
             connection.release_subscription();

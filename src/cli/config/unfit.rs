@@ -17,7 +17,7 @@ pub fn unfit(sections: &Sections, limits: &Limits<TopicName>) -> Vec<String> {
     if topics > most {
         warnings.push(format!(
             "topics.join has {topics} topics, and limits.max_topics_per_peer is {most}: peers with this limit ignore \
-             {} of our subscriptions; raise it on all nodes, or use a preset with more (tezos-dal)",
+             {} of our subscriptions, except to topics that they have joined; raise it on all nodes, or use a preset with more (tezos-dal)",
             topics - most
         ));
     }

@@ -190,7 +190,8 @@ pub(super) struct StreamQuery {
 /// The delivered messages and the events of the engine, from now on
 ///
 /// Server-sent events, each with a JSON object: `message` (`StreamedMessage`), `decision` (`Event`), `engine` (`EngineNotice`),
-/// `missed` (`Missed`) where the reader was too slow, and `end` when the engine has ended or the node stops. A comment follows every 15 seconds.
+/// `missed` (`Missed`) where the reader was too slow, and `end` when the engine has ended or the node stops. A comment follows every
+/// 15 seconds.
 /// At most 8 readers at a time.
 #[utoipa::path(
     get,

@@ -1,5 +1,5 @@
 // What is known of one peer or one topic, in a dialog: address, score by component, what the peer is refused and until when.
-// The address of the page names what is open, so that it can be copied, loaded again, and left by Back.
+// The address of the page names what is open, so that it can be copied and loaded again, and Back leads to what was open before.
 
 import { gossipsub, page, request } from './api.js';
 import { eventLine } from './events.js';

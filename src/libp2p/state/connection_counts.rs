@@ -1,4 +1,5 @@
-//! Counts connections by transport and direction, and by the version of gossipsub that they carry; dials by their end, and connections that failed by cause.
+//! Counts connections by transport and direction, and by the version of gossipsub that they carry; dials by their end, and
+//! connections that failed by cause.
 
 use std::{error::Error, io};
 

@@ -146,7 +146,7 @@ impl Behaviour {
         }
     }
 
-    pub(super) fn on_change(&mut self, peer: PeerId, change: Change) {
+    fn on_change(&mut self, peer: PeerId, change: Change) {
         match change {
             Change::Connected(written) => self.add_connection(peer, written),
             Change::Disconnected { lost } => {

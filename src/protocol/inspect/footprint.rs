@@ -22,7 +22,8 @@ pub(super) const OWN_TOPIC_NAME: usize = 128;
 ///
 /// * *P* is the number of connected peers. The p2p layer bounds it, because it admits connections.
 /// * *T* is the number of topics of the application: those that it joined, and those that it left or published to and
-///   that are still stored, for as long as a backoff, `fanout_ttl` or `seen_history_length` heartbeats.
+///   that are still stored, for as long as a backoff, `fanout_ttl` or `seen_history_length` heartbeats. In `subscriptions` it is
+///   all topics that it joined while the peer was connected: a peer keeps its subscription when a topic is left.
 /// * *R* = *T* + `max_idle_topics` is the number of stored topics. A topic that only peers are subscribed to is not stored: it
 ///   is in the `subscriptions`.
 ///

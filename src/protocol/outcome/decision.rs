@@ -171,7 +171,9 @@ impl PeerDecision {
             Self::Grafted(reason) => reason.explanation(),
             Self::Pruned(reason) => reason.explanation(),
             Self::PxRefused => "its score is below accept_px_threshold",
-            Self::SubscribeRefused => "it is subscribed to max_topics_per_peer topics already",
+            Self::SubscribeRefused => {
+                "it is subscribed to max_topics_per_peer topics already, joined ones not counted"
+            }
             Self::SubscribeFiltered => "the application refuses subscriptions to the topic",
             Self::IHaveRefused(_) => "its IHAVE was ignored",
             Self::IWantRefused(_) => "some of its IWANT ids were not answered",

@@ -44,8 +44,8 @@ impl<N: Network> Peers<N> {
         let below = |counted: usize| self.limits.is_below_topic_limit(counted, self.is_joined(topic));
         let Some(Connection { topics, .. }) = self.connections.get(peer) else { return below(0) };
         // It matters for few peers only which of their topics count.
-        let counts = |topic: &&N::Topic| self.limits.counts_subscription(self.is_joined(topic));
-        below(topics.len()) || below(topics.iter().filter(counts).count())
+        let count = || topics.iter().filter(|topic| !self.is_joined(topic)).count();
+        below(topics.len()) || (!self.limits.counts_subscription(true) && below(count()))
     }
 
     /// Whether there is room for the name of a topic that we have not joined among those of `peer`.

@@ -54,3 +54,20 @@ fn a_message_that_waits_for_a_join_keeps_the_time_at_which_it_arrived() {
         assert_eq!(engine.first_seen([1, 2]).await, [Some(first), Some(second)]);
     });
 }
+
+#[test]
+fn a_message_that_waits_for_the_actor_of_its_topic_keeps_the_time_at_which_it_arrived() {
+    let _alone = crate::lock_process();
+    actix::System::new().block_on(async {
+        tokio::time::pause();
+        let engine = SteppedEngine::start(Validation::Immediate).await;
+        engine.started.worker.app_input(AppInput::Join(JOINED_LATER.to_owned())).expect("the engine runs");
+        engine.grant(Mailbox::Arbiter(0), 1).await;
+        assert_eq!(engine.queued(Mailbox::Supervisor), 1, "the supervisor has not started the topic");
+        let first = engine.message_arrives(1).await;
+        let second = engine.message_arrives(2).await;
+        engine.clock.advance(Duration::from_millis(200));
+        engine.drain().await;
+        assert_eq!(engine.first_seen([1, 2]).await, [Some(first), Some(second)]);
+    });
+}

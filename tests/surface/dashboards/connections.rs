@@ -10,7 +10,7 @@ pub const CONNECTIONS: Row = Row {
             "short",
             "Open connections by transport and direction; a peer may have several",
             &[(
-                r#"gossipsub_transport_connections{instance="$node"} > 0 or sum(gossipsub_transport_connections{instance="$node"})"#,
+                r#"gossipsub_transport_connections{instance="$node"} > 0 or on() sum(gossipsub_transport_connections{instance="$node"})"#,
                 "{{transport}} {{direction}}",
             )],
         ),
@@ -19,7 +19,7 @@ pub const CONNECTIONS: Row = Row {
             "short",
             "Open connections that carry gossipsub, by its version, or floodsub",
             &[(
-                r#"gossipsub_connections_by_protocol{instance="$node"} > 0 or sum(gossipsub_connections_by_protocol{instance="$node"})"#,
+                r#"gossipsub_connections_by_protocol{instance="$node"} > 0 or on() sum(gossipsub_connections_by_protocol{instance="$node"})"#,
                 "{{protocol}}",
             )],
         ),
