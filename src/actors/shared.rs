@@ -1,11 +1,8 @@
 //! The state that the actors and the handle of one engine share, and the functions that several of them use.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
 };
 
 use crossbeam_utils::CachePadded;
@@ -32,7 +29,7 @@ use crate::{
     metrics::{ByteQueue, EngineQueue, Metrics, QueueDepths, TopicLabels},
     network::{
         FullMessage, Network,
-        hooks::{Hook, Hooks, drop_panic},
+        hooks::{Hook, Hooks},
     },
     outputs::{
         app_queue::AppQueue,
@@ -138,11 +135,6 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) long_queries: Semaphore,
     /// The footprint of the topics that have an actor, each as of its last heartbeat.
     pub(crate) topic_footprint: Mutex<Footprint>,
-}
-
-/// Returns `None` if `run` panicked. The caller uses nothing any more that a panic can leave half changed.
-pub(in crate::actors) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(drop_panic).ok()
 }
 
 /// The function that receives events.

@@ -209,6 +209,11 @@ impl<N: Network> Hooks<N> {
     }
 }
 
+/// Returns `None` if `run` panicked. The caller uses nothing any more that a panic can leave half changed.
+pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(drop_panic).ok()
+}
+
 /// Drops the payload of a panic. It may be a value of the application whose destructor panics too.
 pub(crate) fn drop_panic(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

@@ -23,10 +23,13 @@ use crate::{
             messages::TopicItem,
             run::{Next, Outgoing, RunContext, RunResult, observes_messages},
         },
-        shared::{Shared, catch_panic},
+        shared::Shared,
         supervisor::messages::SupervisorItem,
     },
-    network::{Network, hooks::drop_panic},
+    network::{
+        Network,
+        hooks::{catch_panic, drop_panic},
+    },
     protocol::{
         exchange::{Context, Outbox},
         topic::interest::Interest,

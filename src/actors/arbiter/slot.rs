@@ -16,9 +16,8 @@ use crate::{
             actor::{MeshActor, TopicCell},
             messages::TopicItem,
         },
-        shared::catch_panic,
     },
-    network::Network,
+    network::{Network, hooks::catch_panic},
     protocol::exchange::command::TopicCommand,
     timestamp::Timestamp,
 };

@@ -19,12 +19,12 @@ use crate::{
     actors::{
         arbiter::mailbox::TopicAddr,
         diagnostics::{journal::EventContext, log, sampler::LatencySampler, topic_status::PublishedTopic},
-        shared::{Shared, catch_panic},
+        shared::Shared,
         supervisor::messages::SupervisorItem,
     },
     directory::connection::ConnectionRecord,
     metrics::TopicMeter,
-    network::Network,
+    network::{Network, hooks::catch_panic},
     outputs::topic_queue::TopicSender,
     protocol::{
         exchange::{Outbox, command::TopicCommand, peer_view::PeerView},
@@ -63,8 +63,6 @@ pub(in crate::actors) struct RunningTopic<N: Network> {
     /// Items ahead of the mailbox, each with the time of its arrival: those that wait for the supervisor's confirmation of a
     /// join or leave, and those that exceeded the budget of the last run.
     pub(super) deferred: VecDeque<(TopicItem<N>, Timestamp)>,
-    /// The arrival time of the deferred item that is handled, if it is a full message.
-    pub(super) deferred_arrival: Timestamp,
     /// A join or leave waits for the supervisor's confirmation.
     pub(super) awaiting_supervisor: bool,
     /// Already listed in `Shared::unflushed_topics`.
@@ -125,14 +123,13 @@ impl<N: Network> RunningTopic<N> {
         shared: Arc<Shared<N>>,
         pending: impl Iterator<Item = (TopicItem<N>, Timestamp)>,
     ) -> Self {
-        let (series, now) = (shared.topic_labels.of(state.name()), shared.now());
+        let series = shared.topic_labels.of(state.name());
         let published = shared.topic_table.get(state.name()).map(|entry| Arc::clone(&entry.published));
         Self {
             state,
             address,
             shared,
             deferred: pending.collect(),
-            deferred_arrival: now,
             awaiting_supervisor: false,
             in_flush_list: false,
             can_retire: false,
@@ -166,14 +163,20 @@ impl<N: Network> RunningTopic<N> {
         std::mem::take(&mut self.deferred)
     }
 
-    pub(super) fn handle_item(&mut self, item: TopicItem<N>, run: &mut RunContext<'_, N>) {
+    /// `arrival`: the time of a full message.
+    pub(super) fn handle_item(
+        &mut self,
+        item: TopicItem<N>,
+        arrival: Timestamp,
+        run: &mut RunContext<'_, N>,
+    ) {
         let outbox = &mut *run.outbox;
         match item {
             // A deferred one: any other goes straight to `handle_message`.
             TopicItem::Message(message) => {
-                let Self { state, shared, deferred_arrival, .. } = self;
+                let Self { state, shared, .. } = self;
                 let limits = shared.limits.load();
-                let cx = shared.context(&limits, *deferred_arrival);
+                let cx = shared.context(&limits, arrival);
                 handle_message(Some(state), message, &cx, run.observe_messages, shared, outbox, run.outgoing);
             }
             TopicItem::Peer(message) => {

@@ -17,12 +17,12 @@ use crate::{
         arbiter::burst::{Burst, MessageList},
         diagnostics::{journal::EventContext, log},
         router::messages::RouterItem,
-        shared::{Shared, catch_panic},
+        shared::Shared,
         supervisor::messages::SupervisorItem,
     },
     admission::amount::ItemsAndBytes,
     metrics::{Handled, TopicSeries, Undelivered},
-    network::{Delivery, Network},
+    network::{Delivery, Network, hooks::catch_panic},
     outputs::topic_queue::{Outcome, TopicSender},
     protocol::{
         exchange::{Context, Outbox, peer_view::PeerView},
@@ -115,32 +115,30 @@ impl<N: Network> RunningTopic<N> {
             sample.into_iter().for_each(|sample| sample.end(&self.shared));
             return true;
         }
-        let Some(item) = self.next_item(run) else { return false };
-        let arrival = || item.arrival(self.deferred_arrival);
-        let sample = self.sampler.begin(&self.shared, || Handled::of(&item), arrival);
-        self.handle_item(item, run);
+        let Some((item, arrival)) = self.next_item(run) else { return false };
+        let sample = self.sampler.begin(&self.shared, || Handled::of(&item), || item.arrival(arrival));
+        self.handle_item(item, arrival, run);
         sample.into_iter().for_each(|sample| sample.end(&self.shared));
         true
     }
 
-    /// Takes the next item that may be handled now; defers those that may not.
-    fn next_item(&mut self, run: &mut RunContext<'_, N>) -> Option<TopicItem<N>> {
+    /// Takes the next item that may be handled now, and the time of its arrival; defers those that may not.
+    fn next_item(&mut self, run: &mut RunContext<'_, N>) -> Option<(TopicItem<N>, Timestamp)> {
         if !self.awaiting_supervisor
-            && let Some((item, arrival)) = self.deferred.pop_front()
+            && let Some(next) = self.deferred.pop_front()
         {
-            self.deferred_arrival = arrival;
             if self.deferred.is_empty() {
                 // There are as many of these queues as topics: an empty one keeps no memory.
                 self.deferred = Default::default();
             }
-            return Some(item);
+            return Some(next);
         }
         loop {
-            let item = run.burst.take(run.list)?;
+            let (item, arrival) = (run.burst.take(run.list)?, run.burst.first_arrival);
             if !self.awaiting_supervisor || item.bypasses_wait() {
-                return Some(item);
+                return Some((item, arrival));
             }
-            self.defer(item, run.burst.first_arrival);
+            self.defer(item, arrival);
         }
     }
 

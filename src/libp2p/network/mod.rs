@@ -14,7 +14,6 @@ mod validator;
 
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::AtomicU64},
     time::{Duration, SystemTime},
 };
@@ -45,7 +44,7 @@ use crate::{
     limits::TopicPattern,
     network::{
         BatchVerdicts, BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction,
-        PeerRecordOutcome, TransportStats, Validity, hooks::drop_panic,
+        PeerRecordOutcome, TransportStats, Validity, hooks::catch_panic,
     },
     timestamp::Timestamp,
 };
@@ -168,15 +167,12 @@ impl Libp2pNetwork {
     /// The id of a message of a peer. `None` if the application's function panics: that would end the task of the
     /// connection, which peers could cause again and again.
     fn id_of_received(&self, topic: &TopicName, message: &Message) -> Option<MessageId> {
-        match catch_unwind(AssertUnwindSafe(|| self.message_id(topic, message))) {
-            Ok(message_id) => Some(message_id),
-            Err(payload) => {
-                drop_panic(payload);
-                self.state.traffic().add_hook_panic();
-                tracing::error!(hook = "message_id", %topic, "a hook of the application panicked");
-                None
-            }
+        let message_id = catch_panic(|| self.message_id(topic, message));
+        if message_id.is_none() {
+            self.state.traffic().add_hook_panic();
+            tracing::error!(hook = "message_id", %topic, "a hook of the application panicked");
         }
+        message_id
     }
 }
 

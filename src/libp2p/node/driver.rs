@@ -6,7 +6,6 @@ use std::{
     future::Future,
     io,
     ops::ControlFlow,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -35,7 +34,7 @@ use crate::{
         builder::{TransportBehaviour, TransportBehaviourEvent},
         event::Event,
     },
-    network::hooks::drop_panic,
+    network::hooks::catch_panic,
 };
 
 type Observer = Box<dyn FnMut(NodeEvent<'_>) + Send>;
@@ -263,8 +262,7 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
 fn contained(mut observer: impl FnMut(NodeEvent<'_>) + Send + 'static) -> Observer {
     Box::new(move |event| {
         // What a panic may leave half changed is the application's own.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer(event))) {
-            drop_panic(panic);
+        if catch_panic(|| observer(event)).is_none() {
             tracing::error!(hook = "observer of the node", "a hook of the application panicked");
         }
     })
