@@ -110,8 +110,7 @@ impl<N: Displayable> Stream for EventStream<N> {
             return Poll::Ready(None);
         }
         // What is unread when the streams end is sent; nothing comes in behind it.
-        let ends = stream.messages.is_over();
-        if ends {
+        if stream.messages.is_over() {
             stream.events = None;
         }
         stream.events_first = !stream.events_first;
@@ -122,9 +121,7 @@ impl<N: Displayable> Stream for EventStream<N> {
             }
         }
         // Not polled again once it is ready: then the stream is over.
-        if next.is_pending()
-            && (ends || stream.messages.is_over() || stream.ended.as_mut().poll(cx).is_ready())
-        {
+        if next.is_pending() && (stream.messages.is_over() || stream.ended.as_mut().poll(cx).is_ready()) {
             stream.is_over = true;
             next = Poll::Ready(Bytes::from_static(b"event: end\ndata: {}\n\n"));
         }
