@@ -129,14 +129,14 @@ impl Connections {
 
     /// A connection no longer carries gossipsub, but stays open.
     pub(super) fn gossipsub_lost(&mut self, peer: &PeerId, id: ConnectionId) -> Change {
-        let before = self.written(peer).map(|(connection, _)| (connection.id, connection.is_floodsub()));
+        let before = self.written_kind(peer);
         let queue = self.connection(peer, id).and_then(|connection| connection.queue.take());
         self.after_loss(peer, before, queue.map(|queue| (id, queue)))
     }
 
     /// A connection was closed.
     pub(super) fn remove(&mut self, peer: &PeerId, id: ConnectionId) -> Change {
-        let before = self.written(peer).map(|(connection, _)| (connection.id, connection.is_floodsub()));
+        let before = self.written_kind(peer);
         let Some(connections) = self.0.get_mut(peer) else { return Change::None };
         let index = connections.iter().position(|connection| connection.id == id);
         let queue = index.and_then(|index| connections.remove(index).queue);
@@ -270,6 +270,11 @@ impl Connections {
     fn written(&self, peer: &PeerId) -> Option<(&Connection, &Arc<SendQueue>)> {
         let mut connections = self.0.get(peer)?.iter().rev();
         connections.find_map(|connection| Some((connection, connection.queue.as_ref()?)))
+    }
+
+    /// The connection that is written, and whether it carries floodsub.
+    fn written_kind(&self, peer: &PeerId) -> Option<(ConnectionId, bool)> {
+        self.written(peer).map(|(connection, _)| (connection.id, connection.is_floodsub()))
     }
 
     fn connection(&mut self, peer: &PeerId, id: ConnectionId) -> Option<&mut Connection> {
