@@ -13,6 +13,7 @@ use actix_gossipsub::limits::{
 };
 use flate2::read::GzDecoder;
 use serde_json::Value;
+use testkit::model::limits::for_each_bound;
 
 /// The durations, which recordings contain in milliseconds.
 const SPANS: [&str; 9] = [
@@ -225,23 +226,12 @@ fn violations_of_one_rule_are_rejected() {
 #[test]
 fn bounds_that_may_be_0_are_accepted_as_0() {
     let mut limits = LimitsConfig::<String>::default().with(|c| c.extensions = Extensions::none());
-    let bounds = &mut limits.bounds;
-    let may_be_0 = [
-        &mut bounds.max_co_senders,
-        &mut bounds.max_invalid_per_topic,
-        &mut bounds.max_invalid_bytes_per_topic,
-        &mut bounds.max_promises_per_topic,
-        &mut bounds.max_unreachable,
-        &mut bounds.max_retained_scores,
-        &mut bounds.max_backoffs_per_topic,
-        &mut bounds.max_idle_topics,
-        &mut bounds.max_unconnected_peers,
-        &mut bounds.max_px_per_prune,
-        &mut bounds.max_decisions,
-        &mut bounds.max_decisions_per_peer,
-    ];
-    may_be_0.into_iter().for_each(|bound| *bound = 0);
-    bounds.event_interval = Duration::ZERO;
+    for_each_bound(&mut limits.bounds, |least, bound| {
+        if least == 0 {
+            *bound = 0;
+        }
+    });
+    limits.bounds.event_interval = Duration::ZERO;
     Limits::try_from(limits).expect("0 is a valid bound");
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use actix_gossipsub::BoxFuture;
+use strum::VariantArray;
 use tokio::sync::oneshot;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
 };
 
 /// The hooks in which a schedule injects a panic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, VariantArray)]
 pub enum Hook {
     TopicOf,
     ValidateId,
@@ -37,31 +38,6 @@ pub enum Hook {
     PersistentPoints,
     Observer,
 }
-
-pub const HOOKS: [Hook; 22] = [
-    Hook::TopicOf,
-    Hook::ValidateId,
-    Hook::Validate,
-    Hook::ValidateAsync,
-    Hook::Verdict,
-    Hook::ValidateBatch,
-    Hook::ValidateBatchAsync,
-    Hook::MessageSize,
-    Hook::EncodedSize,
-    Hook::MessageIdSize,
-    Hook::TopicSize,
-    Hook::Source,
-    Hook::RefusesSource,
-    Hook::ExpiresAt,
-    Hook::IsViolation,
-    Hook::PeerFilter,
-    Hook::ReachablePoint,
-    Hook::TransportStats,
-    Hook::TopicLabel,
-    Hook::TopicName,
-    Hook::PersistentPoints,
-    Hook::Observer,
-];
 
 /// A verdict that the engine awaits: of one message or of a batch.
 pub struct Awaited {

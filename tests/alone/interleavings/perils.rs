@@ -4,11 +4,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
+use strum::VariantArray;
 
 use super::{
     checks::Checks,
     heartbeats::Heartbeats,
-    hooks::{HOOKS, Hook},
+    hooks::Hook,
     network::{Id, arm_clone, disarm_clone},
     plan::{Peril, Plan},
     schedule::Schedule,
@@ -118,7 +119,7 @@ impl Summary {
 
     /// The hooks that panicked in no schedule.
     pub fn never_fired(&self) -> Vec<Hook> {
-        HOOKS.into_iter().filter(|hook| !self.fired.contains_key(hook)).collect()
+        Hook::VARIANTS.iter().copied().filter(|hook| !self.fired.contains_key(hook)).collect()
     }
 }
 

@@ -3,10 +3,11 @@
 use std::{rc::Rc, time::Duration};
 
 use actix_gossipsub::{AppInput, DropReason, P2pInput, P2pMessage, RouteResult};
+use strum::VariantArray;
 
 use super::{
     checks::is_repaired,
-    hooks::HOOKS,
+    hooks::Hook,
     network::{Id, ScheduledNetwork, arm_clone, message},
     plan::Peril,
     reference::Reference,
@@ -121,8 +122,11 @@ impl Schedule {
                     arm_clone();
                 } else {
                     let is_verdict = self.random.one_in(4);
-                    let hook =
-                        if is_verdict { self.plan.validation.hook() } else { self.random.pick(&HOOKS) };
+                    let hook = if is_verdict {
+                        self.plan.validation.hook()
+                    } else {
+                        self.random.pick(Hook::VARIANTS)
+                    };
                     self.hooks.arm(Some(hook));
                 }
             }

@@ -75,7 +75,7 @@ pub(super) fn extensions() -> impl Strategy<Value = Extensions> {
 }
 
 /// Calls `change` with each bound on queued or stored items and its least valid value.
-pub(super) fn for_each_bound(bounds: &mut Bounds, mut change: impl FnMut(usize, &mut usize)) {
+pub fn for_each_bound(bounds: &mut Bounds, mut change: impl FnMut(usize, &mut usize)) {
     let positive = [
         &mut bounds.max_parked_messages,
         &mut bounds.max_parked_bytes,

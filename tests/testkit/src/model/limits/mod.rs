@@ -10,7 +10,8 @@ use actix_gossipsub::limits::{
 };
 use proptest::prelude::*;
 
-use self::extensions::{bounds, extensions, for_each_bound};
+pub use self::extensions::for_each_bound;
+use self::extensions::{bounds, extensions};
 use super::op::ADDRESSES;
 
 const SECOND: Duration = Duration::from_secs(1);
