@@ -19,6 +19,12 @@ impl<K: Eq + Hash, V> BoundedMap<K, V> {
         Self { entries: LinkedHashMap::new(), capacity, kept: HashMap::new() }
     }
 
+    /// The maximum number of entries, without those that are never evicted.
+    #[cfg(feature = "libp2p-node")]
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Never evicts the entries of these keys.
     pub(super) fn keep(&mut self, keys: impl IntoIterator<Item = K>) {
         for key in keys {

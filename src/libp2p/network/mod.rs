@@ -156,6 +156,7 @@ impl Libp2pNetwork {
     }
 
     /// The number of authors whose sequence numbers are stored; 0 if sequence numbers are not checked.
+    #[cfg(feature = "libp2p-node")]
     pub(super) fn replay_check_authors(&self) -> usize {
         self.hooks.replays.as_ref().map_or(0, |replays| replays.max_authors())
     }

@@ -16,18 +16,17 @@ use crate::{
 /// first is evicted and counted.
 pub(super) struct ReplayCheck {
     highest: Mutex<BoundedMap<PeerId, u64>>,
-    max_authors: usize,
     evictions: AtomicU64,
 }
 
 impl ReplayCheck {
     pub(super) fn new(max_authors: usize) -> Self {
-        let highest = Mutex::new(BoundedMap::new(max_authors));
-        Self { highest, max_authors, evictions: AtomicU64::new(0) }
+        Self { highest: Mutex::new(BoundedMap::new(max_authors)), evictions: AtomicU64::new(0) }
     }
 
+    #[cfg(feature = "libp2p-node")]
     pub(super) fn max_authors(&self) -> usize {
-        self.max_authors
+        self.lock().capacity()
     }
 
     /// The number of authors that were evicted.
