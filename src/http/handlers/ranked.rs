@@ -11,7 +11,7 @@ use crate::{
     http::{
         Displayable,
         identifier::{self, Identifier},
-        paging::{check_limit, flag, respond},
+        paging::{check_limit, flag, flag_schema, respond},
         problem::{BadRequest, Problem, Unavailable},
         request::Query,
         responses::{PeerSummary, TopicSummary},
@@ -32,6 +32,7 @@ pub(super) struct TopicStatusQuery {
     /// Only topics whose text contains this, in upper or lower case.
     contains: Option<String>,
     /// Only topics with a problem.
+    #[param(schema_with = flag_schema, required = false)]
     #[serde(default, deserialize_with = "flag")]
     problems: bool,
 }

@@ -119,6 +119,48 @@ fn problems_are_documented_too() {
     });
 }
 
+/// The values that a text of a query may mean.
+fn meanings(text: &str) -> Vec<Value> {
+    let other =
+        serde_json::from_str(text).ok().filter(|value: &Value| value.is_number() || value.is_boolean());
+    std::iter::once(json!(text)).chain(other).collect()
+}
+
+#[test]
+fn a_query_that_its_schema_refuses_is_refused() {
+    run(async {
+        let workers = network(1, &["a"], &limits(|_| {})).await;
+        let server = Server::of(&workers[0]);
+        let document = server.json("/openapi.json").await;
+        let mut refused = BTreeSet::new();
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            let operation = &item["get"];
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                if parameter["in"] != "query" {
+                    continue;
+                }
+                let name = parameter["name"].as_str().expect("a name");
+                for text in ["", "true", "TRUE", "0", "-1", "1.5", "10001", "x"] {
+                    if meanings(text).iter().any(|value| is_valid(&document, &parameter["schema"], value)) {
+                        continue;
+                    }
+                    let target = format!("{}?{name}={text}", path.replace("{peer}", "77"));
+                    let answer = server.get(&target).await;
+                    assert_eq!(answer.status, 400, "{target}: {}", answer.text);
+                    refused.insert((path.clone(), name.to_owned()));
+                }
+            }
+        }
+        for (path, name) in
+            [("topics/status", "problems"), ("topics/peers", "all"), ("connections", "topics")]
+        {
+            let expected = (format!("/p2p/gossipsub/{path}"), name.to_owned());
+            assert!(refused.contains(&expected), "{expected:?} is not among {refused:?}");
+        }
+        server.end().await;
+    });
+}
+
 /// The operations of a document: method and path.
 fn operations(document: &Value) -> BTreeSet<(String, String)> {
     let paths = document["paths"].as_object().expect("paths").iter();
