@@ -34,6 +34,7 @@ pub struct Arguments {
 #[derive(Clone)]
 struct Screen {
     local: PeerId,
+    network: Libp2pNetwork,
     topics: usize,
     printer: Printer,
 }
@@ -64,7 +65,8 @@ impl Observer for Screen {
     async fn on_message(&mut self, full: &FullMessage<Libp2pNetwork>) {
         self.line(|| {
             let from = full.message.source().map_or_else(|| "anonymous".to_owned(), short);
-            let text = String::from_utf8_lossy(full.message.data());
+            let payload = self.network.payload(full);
+            let text = String::from_utf8_lossy(&payload);
             let topic =
                 if self.topics > 1 { format!("[{}] ", Escaped(full.topic.as_str())) } else { String::new() };
             format!("{topic}{from}: {}", Escaped(&text))
@@ -88,7 +90,7 @@ pub async fn run(configuration: Configuration) -> Result<(), Failure> {
     let shutdown = cancelled_by_signals()?;
     let local = LocalNode::new(&configuration)?;
     let (printer, printed) = Printer::start(shutdown.clone(), false)?;
-    let screen = Screen { local: local.peer, topics: topics.len(), printer };
+    let screen = Screen { local: local.peer, network: local.network.clone(), topics: topics.len(), printer };
     let outcome = match RunningNode::start(&local, &configuration, screen.clone(), None, &shutdown).await {
         Ok(running) => {
             let max_line = configuration.sections.network.max_frame_out;

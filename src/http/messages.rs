@@ -41,8 +41,8 @@ pub trait MessageContents<N: Network>: Send + Sync + 'static {
     /// There is no such message: the content or the topic's name does not fit. The error is a sentence for the operator.
     fn message(&self, topic: N::Topic, content: Vec<u8>) -> Result<FullMessage<N>, String>;
 
-    /// The content of a message, as its publisher gave it.
-    fn content<'a>(&self, message: &'a N::Message) -> Cow<'a, [u8]>;
+    /// The content of a delivered message, as its publisher gave it.
+    fn content<'a>(&self, message: &'a FullMessage<N>) -> Cow<'a, [u8]>;
 
     /// The peer that published a message, if it is known.
     fn source(&self, message: &N::Message) -> Option<N::Peer> {
@@ -67,8 +67,8 @@ impl MessageContents<Self> for crate::libp2p::Libp2pNetwork {
         Self::message(self, topic, content).map_err(|error| error.to_string())
     }
 
-    fn content<'a>(&self, message: &'a crate::libp2p::Message) -> Cow<'a, [u8]> {
-        Cow::Borrowed(message.data())
+    fn content<'a>(&self, message: &'a FullMessage<Self>) -> Cow<'a, [u8]> {
+        self.payload(message)
     }
 
     fn source(&self, message: &crate::libp2p::Message) -> Option<libp2p::PeerId> {
@@ -171,15 +171,15 @@ impl<N: Displayable> Messages<N> {
     }
 
     /// The event of a message, as it is sent to readers.
-    fn encode(&self, message: &FullMessage<N>) -> Bytes {
-        let FullMessage { topic, message_id, message } = message;
+    fn encode(&self, full: &FullMessage<N>) -> Bytes {
+        let FullMessage { topic, message_id, message } = full;
         let source = self.shared.contents.source(message);
         let streamed = StreamedMessage::new(
             wall_clock_now(),
             Identifier::new(topic),
             Identifier::new(message_id),
             source.as_ref().map(Identifier::new),
-            &self.shared.contents.content(message),
+            &self.shared.contents.content(full),
         );
         super::sse::event("message", &streamed)
     }

@@ -22,7 +22,7 @@ pub struct ConfigArguments {
     /// Configuration file in TOML; `init` writes one, and a file with limits alone (config/tezos-dal.toml) is one too
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Limits of a known network [default: those of config/default.toml, except that lost peers are dialled again sooner]
+    /// Limits of a known network, and for ethereum and filecoin its signing, message format and frames [default: those of config/default.toml, except that lost peers are dialled again sooner]
     /// [key: limits.preset]
     #[arg(long, value_enum, value_name = "NAME", conflicts_with = "limits")]
     preset: Option<Preset>,

@@ -189,7 +189,13 @@ impl Layers {
 
     fn sections(&self) -> Result<Sections, Failure> {
         let mut table = self.table.clone();
-        table.remove("limits");
+        let defaults = limits::network_of_preset(table.remove("limits").as_ref());
+        let network = table.entry("network").or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(network) = network {
+            for (key, value) in defaults {
+                network.entry(key).or_insert(value);
+            }
+        }
         Sections::deserialize(Value::Table(table))
             .map_err(|error| invalid(explain(error.message(), &["limits"])))
     }

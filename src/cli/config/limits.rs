@@ -2,7 +2,11 @@
 
 use std::{convert::Infallible, path::Path};
 
-use actix_gossipsub::{Limits, LimitsConfig, libp2p::TopicName, limits::Violation};
+use actix_gossipsub::{
+    Limits, LimitsConfig,
+    libp2p::{TopicName, WireLimits},
+    limits::Violation,
+};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -10,10 +14,11 @@ use toml::{Table, Value};
 use super::{
     document::{Document, explain},
     layers::{Origins, invalid},
+    settings::{MessageFormat, Signing},
 };
 use crate::cli::Failure;
 
-/// The limits of a known network.
+/// A known network: its limits, and what its messages are.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Preset {
@@ -32,6 +37,34 @@ impl Preset {
             Self::TezosDal => LimitsConfig::tezos_dal(),
         }
     }
+
+    /// What the network demands of the section `network`. Tezos has a p2p layer of its own.
+    fn network(self) -> Option<NetworkOfPreset> {
+        let (signing, message_format, wire) = match self {
+            Self::Default | Self::TezosDal => return None,
+            Self::Ethereum => (Signing::None, MessageFormat::Ethereum, WireLimits::ethereum()),
+            Self::Filecoin => (Signing::Strict, MessageFormat::Filecoin, WireLimits::filecoin()),
+        };
+        let (max_frame_out, max_frame_in) = (wire.max_frame_out, wire.max_frame_in);
+        Some(NetworkOfPreset { signing, message_format, max_frame_out, max_frame_in })
+    }
+}
+
+/// The values of the section `network` that a preset has defaults for.
+#[derive(Serialize)]
+struct NetworkOfPreset {
+    signing: Signing,
+    message_format: MessageFormat,
+    max_frame_out: usize,
+    max_frame_in: usize,
+}
+
+/// The defaults of the section `network` by the preset that the section `limits` names, if any.
+pub fn network_of_preset(limits: Option<&Value>) -> Table {
+    let preset = limits.and_then(|limits| limits.get("preset")).cloned();
+    let preset = preset.and_then(|preset| Preset::deserialize(preset).ok());
+    let network = preset.and_then(Preset::network);
+    network.and_then(|network| Table::try_from(network).ok()).unwrap_or_default()
 }
 
 /// The default limits, except that a peer which is not up yet is dialled again after 1, 2, 4, … heartbeats.

@@ -16,7 +16,7 @@ pub use self::{
     arguments::ConfigArguments,
     document::Position,
     init::{InitArguments, run_init},
-    settings::{KeyKind, Log, LogFormat, Network, OnStop, Sections, Signing},
+    settings::{KeyKind, Log, LogFormat, MessageFormat, Network, OnStop, Sections, Signing},
 };
 use self::{layers::Layers, unfit::unfit};
 use super::Failure;

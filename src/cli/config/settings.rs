@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 /// The sections of a file.
 pub const SECTIONS: [&str; 7] = ["identity", "network", "topics", "limits", "http", "log", "metrics"];
 
-/// The limits that a frame may have, in bytes: from twice the control that one carries, to half of what one connection gets
-/// of the memory of all.
-const FRAMES: RangeInclusive<usize> = (32 << 10)..=(4 << 20);
+/// The limits that a frame may have, in bytes: from twice the control that one carries, to what the transport has room for
+/// with half a GiB of memory.
+const FRAMES: RangeInclusive<usize> = (32 << 10)..=(16 << 20);
 
 /// Shortest time between two status lines.
 const MIN_STATUS_INTERVAL: Duration = Duration::from_secs(1);
@@ -64,7 +64,7 @@ impl Sections {
             value: humantime::format_duration(interval).to_string(),
             rule: "be 0s (no status lines), or at least 1s".to_owned(),
         });
-        unfit.chain(unusable).chain(short).collect()
+        unfit.chain(network.violated_format()).chain(unusable).chain(short).collect()
     }
 }
 
@@ -97,6 +97,7 @@ pub struct Network {
     pub dial: Vec<Multiaddr>,
     pub addresses: Addresses,
     pub signing: Signing,
+    pub message_format: MessageFormat,
     /// Whether peers that speak floodsub only are served.
     pub floodsub: bool,
     pub on_stop: OnStop,
@@ -114,6 +115,7 @@ impl Default for Network {
             dial: Vec::new(),
             addresses: Addresses::default(),
             signing: Signing::default(),
+            message_format: MessageFormat::default(),
             floodsub: false,
             on_stop: OnStop::default(),
             max_frame_out: wire.max_frame_out,
@@ -130,6 +132,7 @@ impl Network {
             Addresses::Any => AddressFilter::Any,
         };
         TransportConfig::default().with(|c| {
+            c.gossipsub = c.gossipsub.clone().with_room_for(self.max_frame_out.max(self.max_frame_in));
             c.gossipsub.addresses = addresses;
             c.gossipsub.floodsub = self.floodsub;
         })
@@ -142,9 +145,46 @@ impl Network {
             wire.max_frame_in = self.max_frame_in;
         })
     }
+
+    /// The networks with a format of their own have one signature policy.
+    fn violated_format(&self) -> Option<Violation> {
+        let demanded = match self.message_format {
+            MessageFormat::Default => return None,
+            MessageFormat::Ethereum => Signing::None,
+            MessageFormat::Filecoin => Signing::Strict,
+        };
+        (self.signing != demanded).then(|| Violation {
+            key: "network.signing",
+            value: name(&self.signing),
+            rule: format!(
+                "be {} if network.message_format is {}",
+                name(&demanded),
+                name(&self.message_format)
+            ),
+        })
+    }
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ValueEnum)]
+/// The text of a value in a file.
+fn name(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// The message ids and the compression.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
+pub enum MessageFormat {
+    /// Ids of source and sequence number, or of the payload of anonymous messages; no compression
+    #[default]
+    Default,
+    /// Ids and compression (snappy) of the consensus layer of Ethereum
+    Ethereum,
+    /// Ids of Filecoin
+    Filecoin,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Signing {
     /// StrictSign: sign messages, and require valid signatures

@@ -2,7 +2,7 @@
 
 use actix_gossipsub::{Limits, libp2p::TopicName};
 
-use super::settings::Sections;
+use super::settings::{MessageFormat, Sections};
 
 /// The longest frame that rust-libp2p reads with its defaults, in bytes.
 const RUST_MAX_FRAME: usize = 65_536;
@@ -23,12 +23,14 @@ pub fn unfit(sections: &Sections, limits: &Limits<TopicName>) -> Vec<String> {
     }
     let network = &sections.network;
     let max_out = network.max_frame_out;
-    if max_out > GO_MAX_FRAME {
+    // All nodes of a network with a format of its own read the same frames.
+    let is_mixed = network.message_format == MessageFormat::Default;
+    if is_mixed && max_out > GO_MAX_FRAME {
         warnings.push(format!(
             "network.max_frame_out is {max_out}: go-, js- and rust-libp2p close the stream of a larger frame than \
              1048576 or 65536 bytes unless they are configured otherwise"
         ));
-    } else if max_out > RUST_MAX_FRAME {
+    } else if is_mixed && max_out > RUST_MAX_FRAME {
         warnings.push(format!(
             "network.max_frame_out is {max_out}: rust-libp2p closes the stream of a larger frame than 65536 bytes \
              unless it is configured otherwise (max_transmit_size)"

@@ -46,6 +46,7 @@ pub struct Message {
     /// The author; `None` for an anonymous message.
     from: Option<String>,
     id: String,
+    /// Of the payload as it is on the wire, like `len`.
     data_sha256: String,
     len: usize,
     t_ms: u64,

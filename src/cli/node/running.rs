@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, future::Future, path::Path, sync::Arc, time::Du
 use actix_gossipsub::{
     AppOutputs, FullMessage, Page, Started, Worker,
     http::Messages,
-    libp2p::{CommandError, Libp2pNetwork, NodeDriver, NodeEvent, NodeHandle, SignaturePolicy, swarm},
+    libp2p::{
+        CommandError, Libp2pNetwork, Libp2pNetworkBuilder, NodeDriver, NodeEvent, NodeHandle,
+        SignaturePolicy, swarm,
+    },
 };
 use libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol};
 use tokio::{task::JoinHandle, time::timeout};
@@ -20,7 +23,7 @@ use super::{
 };
 use crate::cli::{
     Failure, admin_token,
-    config::{Configuration, Network, OnStop, Signing},
+    config::{Configuration, MessageFormat, Network, OnStop, Signing},
     data_dir::DataDir,
     identity,
     status_server::{Admin, Described, Exporter, Served, SharedIdentity, StatusServer},
@@ -51,17 +54,25 @@ impl LocalNode {
         let file = identity.key.clone().or_else(|| data.as_ref().map(|data| data.key()));
         let key = identity::load_or_create(file.as_deref(), identity.key_type)?;
         let peer = key.public().to_peer_id();
-        let policy = match settings.signing {
-            Signing::Strict => SignaturePolicy::StrictSign(Box::new(key.clone())),
-            Signing::None => SignaturePolicy::StrictNoSign,
-        };
         let dialled = settings.dial.iter().filter(|address| !is_own(address, peer, &settings.listen));
-        let network = Libp2pNetwork::builder(policy)
+        let network = network(settings.signing, settings.message_format, &key)
             .limits(settings.wire())
             .persistent_points(dialled.cloned())
             .default_backoff(configuration.limits.prune_backoff)
             .refuse_replays(configuration.limits.extensions.replay_check_authors);
         Ok(Self { key, peer, network: network.build(), data })
+    }
+}
+
+/// A network with these messages. The configuration has checked that the two values fit.
+fn network(signing: Signing, format: MessageFormat, key: &Keypair) -> Libp2pNetworkBuilder {
+    match (format, signing) {
+        (MessageFormat::Ethereum, _) => Libp2pNetwork::ethereum(),
+        (MessageFormat::Filecoin, _) => Libp2pNetwork::filecoin(key.clone()),
+        (MessageFormat::Default, Signing::Strict) => {
+            Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(key.clone())))
+        }
+        (MessageFormat::Default, Signing::None) => Libp2pNetwork::builder(SignaturePolicy::StrictNoSign),
     }
 }
 

@@ -52,6 +52,7 @@ pub struct SubscribeArguments {
 #[derive(Clone)]
 struct Messages {
     local: PeerId,
+    network: Libp2pNetwork,
     format: Encoding,
     lines: Sender<Vec<u8>>,
 }
@@ -69,7 +70,7 @@ impl Observer for Messages {
             topic: full.topic.as_str(),
             from: full.message.source().map(ToString::to_string),
             id: full.message_id.to_string(),
-            data: full.message.data(),
+            data: &self.network.payload(full),
         };
         // The receiver is gone when the command ends.
         let _ = self.lines.send(self.format.line(&message)).await;
@@ -87,7 +88,8 @@ pub async fn subscribe(arguments: SubscribeArguments, configuration: Configurati
     let shutdown = cancelled_by_signals()?;
     let local = LocalNode::new(&configuration)?;
     let (lines, queue) = channel(MAX_QUEUED);
-    let observer = Messages { local: local.peer, format: arguments.format, lines };
+    let observer =
+        Messages { local: local.peer, network: local.network.clone(), format: arguments.format, lines };
     let running = RunningNode::start(&local, &configuration, observer, None, &shutdown).await?;
     let (count, done) = (arguments.count.unwrap_or(usize::MAX), shutdown.clone());
     let (sender, written) = oneshot::channel();

@@ -64,7 +64,6 @@
 mod behaviour;
 mod config;
 mod error;
-mod ethereum_id;
 mod hooks;
 mod message;
 mod message_ids;
@@ -77,17 +76,12 @@ mod publish_batch;
 mod relay;
 mod running;
 mod score;
-#[cfg(feature = "snappy")]
-mod snappy;
 mod topic;
 
-#[cfg(feature = "snappy")]
-pub use self::snappy::SnappyTransform;
 pub use self::{
     behaviour::Behaviour,
     config::{Config, ConfigBuilder},
     error::{BehaviourError, ConfigBuilderError, PublishError, ScoreError, SubscriptionError},
-    ethereum_id::ethereum_message_id,
     message::{Event, FailedMessages, Message, MessageAcceptance, PeerKind},
     score::{
         PeerScoreParams, PeerScoreThresholds, TopicScoreParams, score_parameter_decay,
@@ -95,10 +89,13 @@ pub use self::{
     },
     topic::{Hasher, IdentTopic, IdentityHash, Sha256Hash, Sha256Topic, Topic, TopicHash},
 };
+#[cfg(feature = "snappy")]
+pub use crate::libp2p::transform::snappy::SnappyTransform;
 pub use crate::libp2p::{
     connection::capabilities::{ProtocolId, ProtocolVersion as Version},
     ids::MessageId,
     network::SubscriptionFilter,
+    presets::{ethereum_message_id, filecoin_message_id},
     signature::{authenticity::MessageAuthenticity, validation::ValidationMode},
     swarm::event::Event as TransportEvent,
     transform::{DataTransform, IdentityTransform, RawMessage},

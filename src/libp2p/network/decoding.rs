@@ -1,6 +1,6 @@
 //! The data transform of a network: messages as the application sees them.
 
-use std::io;
+use std::{borrow::Cow, io};
 
 use super::Libp2pNetwork;
 use crate::{
@@ -22,6 +22,13 @@ impl Libp2pNetwork {
     /// The transform can't decode it. That does not happen to a delivered message.
     pub fn decode(&self, full: &FullMessage<Self>) -> io::Result<Message> {
         decode(self.hooks.transform.as_ref(), full.into())
+    }
+
+    /// The payload of a delivered message after the [data transform](super::Libp2pNetworkBuilder::data_transform). Without a
+    /// transform nothing is copied.
+    pub fn payload<'a>(&self, full: &'a FullMessage<Self>) -> Cow<'a, [u8]> {
+        let decoded = self.hooks.transform.as_ref().and_then(|_| self.decode(full).ok());
+        decoded.map_or_else(|| Cow::Borrowed(full.message.data()), |message| Cow::Owned(message.data))
     }
 
     /// Whether the transform can decode a message. Without a transform nothing is copied.

@@ -9,8 +9,8 @@ impl<T> LimitsConfig<T> {
     /// The consensus layer of the Ethereum mainnet: the parameters of the consensus specification, with the score of
     /// Lighthouse: `config/ethereum.toml`. Topics are found by patterns of their names, whatever the fork.
     ///
-    /// A node of the network also needs what limits cannot say: the limits of frames and the signature policy
-    /// (`libp2p::Libp2pNetwork::ethereum`), the message ids, and snappy.
+    /// A node of the network also needs what limits cannot say: the limits of frames, the signature policy, the message ids and
+    /// snappy (`libp2p::Libp2pNetwork::ethereum`).
     pub fn ethereum() -> Self {
         Self {
             degree_optimal: 8,

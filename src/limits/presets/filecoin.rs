@@ -13,8 +13,8 @@ impl<T> LimitsConfig<T> {
     /// The Filecoin network with the parameters of Lotus: `config/filecoin.toml`. Topics are found by patterns of their
     /// names.
     ///
-    /// A node of the network also needs what limits cannot say: the limits of frames and the signature policy
-    /// (`libp2p::Libp2pNetwork::filecoin`), and the message ids.
+    /// A node of the network also needs what limits cannot say: the limits of frames, the signature policy and the message ids
+    /// (`libp2p::Libp2pNetwork::filecoin`).
     pub fn filecoin() -> Self {
         Self {
             degree_optimal: 8,

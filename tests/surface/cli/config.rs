@@ -130,7 +130,7 @@ fn values_that_no_node_can_use_are_refused() {
     let out = run(&["check-config", file("unusable.toml", &text).to_str().unwrap()]);
     assert_eq!(out.code, Some(2));
     for expected in [
-        "network.max_frame_out = 100: must be from 32768 to 4194304",
+        "network.max_frame_out = 100: must be from 32768 to 16777216",
         "unusable.toml, line 2)",
         "topics.join = a topic of 0 bytes: must have names of 1 to 1024 bytes",
         "topics.join = a topic of 1025 bytes",
@@ -227,6 +227,16 @@ fn a_preset_is_named_or_given_as_a_file_in_any_of_three_ways() {
     let path = file("by-file.toml", &text);
     let replaced = limits(&["--config", path.to_str().unwrap(), "--preset", "filecoin"]);
     assert_eq!((&replaced["degree_low"], &replaced["max_topics_per_peer"]), (&4.into(), &1_024.into()));
+}
+
+#[test]
+fn a_preset_changes_what_the_file_leaves_out_of_the_network() {
+    let check = |name: &str, text: &str| run(&["check-config", file(name, text).to_str().unwrap()]);
+    let out = check("format.toml", "[limits]\npreset = \"ethereum\"\n");
+    assert_eq!((out.code, out.stderr.as_str()), (Some(0), ""));
+    let out = check("signed.toml", "[limits]\npreset = \"ethereum\"\n[network]\nsigning = \"strict\"\n");
+    let expected = "network.signing = strict: must be none if network.message_format is ethereum";
+    assert!(out.code == Some(2) && out.stderr.contains(expected), "{}", out.stderr);
 }
 
 #[test]

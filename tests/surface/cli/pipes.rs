@@ -77,6 +77,26 @@ fn payloads_of_any_bytes_go_as_json_or_hex() {
     assert_eq!(subscriber.printed(), ["00ff", "7b7d"]);
 }
 
+/// The ids were computed with Python's `hashlib`: 20 bytes of the SHA-256 of `b'\1\0\0\0' + struct.pack('<Q', 1) + b't' + b'hello'`,
+/// and the BLAKE2b-256 of `b'hello'`.
+#[test]
+fn a_preset_sets_the_ids_and_the_compression_of_its_network() {
+    for (preset, id, is_anonymous) in [
+        ("ethereum", "553e810861ad9f2b3bde628d88fa25f26f01d329", true),
+        ("filecoin", "324dcf027dd4a30a932c441f365a25e86b173defa4b8e58948253471b81b72cf", false),
+    ] {
+        let subscriber = Subscriber::start(&["--preset", preset, "--format", "json"], "1");
+        let (code, error) = publish(&subscriber.address, &["--preset", preset], b"hello");
+        assert_eq!(code, Some(0), "{error}");
+        // Besides it there is a warning: the presets have no score parameters for this topic.
+        let printed = subscriber.printed();
+        let line = printed.iter().find(|line| line.starts_with('{')).unwrap();
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&line["id"], &line["data"]), (&id.into(), &"hello".into()), "{preset}");
+        assert_eq!(line["from"].is_null(), is_anonymous, "{preset}");
+    }
+}
+
 #[test]
 fn what_nobody_takes_is_a_failure() {
     let flags = ["publish", "--topic", "t", "--wait", "0"];

@@ -41,8 +41,8 @@ impl MessageContents<PlainNetwork> for Texts {
         Ok(PlainNetwork::message(&topic, number, &text))
     }
 
-    fn content<'a>(&self, message: &'a String) -> Cow<'a, [u8]> {
-        Cow::Borrowed(message.as_bytes())
+    fn content<'a>(&self, full: &'a FullMessage<PlainNetwork>) -> Cow<'a, [u8]> {
+        Cow::Borrowed(full.message.as_bytes())
     }
 
     fn max_content(&self, topic: &String) -> usize {

@@ -5,8 +5,8 @@ use std::io::{Error, ErrorKind, Result};
 
 use snap::raw::{Decoder, Encoder, decompress_len};
 
-use super::topic::TopicHash;
-use crate::libp2p::transform::{DataTransform, Message, RawMessage};
+use super::{DataTransform, Message, RawMessage};
+use crate::libp2p::ids::TopicName;
 
 /// Compresses messages as one snappy block, the format of Ethereum's gossip topics. There is no frame around the block.
 ///
@@ -67,7 +67,7 @@ impl DataTransform for SnappyTransform {
         Ok(Message { data, ..Message::from(raw_message) })
     }
 
-    fn outbound_transform(&self, _: &TopicHash, data: Vec<u8>) -> Result<Vec<u8>> {
+    fn outbound_transform(&self, _: &TopicName, data: Vec<u8>) -> Result<Vec<u8>> {
         self.check(data.len())?;
         Encoder::new().compress_vec(&data).map_err(Error::other)
     }

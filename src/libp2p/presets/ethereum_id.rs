@@ -2,8 +2,11 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{message::Message, topic::TopicHash};
-use crate::libp2p::{ids::MessageId, message::Message as WireMessage};
+use crate::libp2p::{
+    ids::{MessageId, TopicName},
+    message::Message as WireMessage,
+    transform::Message,
+};
 
 /// The first bytes that are hashed; named as in the specification of Ethereum's p2p interface.
 const MESSAGE_DOMAIN_INVALID_SNAPPY: [u8; 4] = [0, 0, 0, 0];
@@ -13,13 +16,13 @@ const MESSAGE_DOMAIN_VALID_SNAPPY: [u8; 4] = [1, 0, 0, 0];
 const ID_LENGTH: usize = 20;
 
 /// The message id of Ethereum's consensus layer since Altair, for
-/// [`raw_message_id_fn`](super::ConfigBuilder::raw_message_id_fn): the first 20 bytes of the SHA-256 of a domain, the length
+/// [`raw_message_id_fn`](crate::libp2p::gossipsub::ConfigBuilder::raw_message_id_fn): the first 20 bytes of the SHA-256 of a domain, the length
 /// of the topic in 8 little-endian bytes, the topic, and the decompressed content; for a message that can't be decompressed
 /// another domain and the bytes as they were received.
 ///
 /// The transform is to be that of snappy blocks with the network's largest payload (`SnappyTransform` of the feature
 /// `snappy`). Topics of Phase 0, before Altair, had ids without the length and the topic; no network uses them any more.
-pub fn ethereum_message_id(topic: &TopicHash, raw: &WireMessage, decoded: Option<&Message>) -> MessageId {
+pub fn ethereum_message_id(topic: &TopicName, raw: &WireMessage, decoded: Option<&Message>) -> MessageId {
     let (domain, content) = match decoded {
         Some(message) => (MESSAGE_DOMAIN_VALID_SNAPPY, &message.data[..]),
         None => (MESSAGE_DOMAIN_INVALID_SNAPPY, raw.data()),

@@ -1,5 +1,8 @@
 //! The data transform: an encoding of the application between its messages and those on the wire.
 
+#[cfg(feature = "snappy")]
+pub(super) mod snappy;
+
 use std::{fmt, io, sync::Arc};
 
 use ::libp2p::PeerId;
