@@ -61,6 +61,7 @@ async fn messages_are_encoded_on_the_wire_and_what_cannot_be_decoded_is_invalid(
     let full = timeout(WAIT, received.recv()).await.unwrap().expect("the node runs");
     assert_eq!(full.message.data(), b"\x05\x10hello", "as it was received");
     assert_eq!(alice.network().decode(&full).unwrap().data, b"hello");
+    assert_eq!(*alice.network().payload(&full), *b"hello");
     assert_eq!(full.message_id, bob.network().message_id(&full.topic, &full.message));
     for node in [alice, bob, raw] {
         node.shutdown().await;
