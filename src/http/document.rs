@@ -246,7 +246,7 @@ fn strict_variants(schema: &mut Value) {
     for variant in schema["oneOf"].as_array_mut().into_iter().flatten() {
         variant["additionalProperties"] = false.into();
         for (name, pattern) in [
-            ("base64", "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}(==)?|[A-Za-z0-9+/]{3}=?)?$"),
+            ("base64", "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}={0,2}|[A-Za-z0-9+/]{3}=?)?$"),
             ("hex", "^([0-9a-fA-F]{2})*$"),
         ] {
             if variant["properties"].get(name).is_some() {

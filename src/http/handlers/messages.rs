@@ -33,7 +33,7 @@ const JSON_OVERHEAD: usize = 1_024;
 /// The most peers that a publication may demand.
 const MAX_MIN_PEERS: usize = 1_000;
 
-/// base64 with or without padding.
+/// base64 with all of its padding, with a part of it or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -47,7 +47,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub(super) enum Content {
     /// Text; its UTF-8 is the content.
     Data(String),
-    /// base64 with the standard alphabet.
+    /// base64 with the standard alphabet. Padding may be left out.
     Base64(String),
     /// Hexadecimal digits.
     Hex(String),
