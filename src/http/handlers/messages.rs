@@ -98,8 +98,8 @@ pub(super) struct PublishQuery {
         (status = 408, description = "The body did not arrive within ten seconds", body = Problem),
         (
             status = 409,
-            description = "Not published: `not_joined`, `no_peers`, `duplicate`, or `conflict` if the network refuses the \
-                message",
+            description = "Not published: `not_joined`, `no_peers`, `duplicate`, `outdated`, or `conflict` if the network \
+                refuses the message",
             body = Problem,
         ),
         (status = 413, description = "The content is too large for a message (`too_large`)", body = Problem),

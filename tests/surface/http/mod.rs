@@ -18,3 +18,4 @@ mod ranked;
 mod scrape;
 mod schema;
 mod support;
+mod values;
