@@ -57,8 +57,8 @@
 //! wait. The lists of topics, scores and both of `status` need no actor, and don't wait.
 //!
 //! Errors are `{error, message}`: 400 for a malformed request, 404 for an unknown path, peer or topic, 405
-//! for an unsupported method, and 503 with `Retry-After` if the engine has stopped or does not answer within two seconds. Every
-//! path with GET has HEAD and OPTIONS too.
+//! for an unsupported method, and 503 with `Retry-After` if the engine has stopped, or if it or the transport does not answer within
+//! two seconds. Every path with GET has HEAD and OPTIONS too.
 //!
 //! # Who gets answers
 //!
