@@ -31,7 +31,7 @@
 //! | `/ready` | 200, or 503 when the node can't do its work now: `{ready, checks: [{name, status, message}]}` ([`check_readiness`]) |
 //! | `/p2p/identity` | the peer id and the addresses of the node, if the application gives them ([`describe_node`]) |
 //! | `/p2p/gossipsub/topics` | the joined topics |
-//! | `…/topics/status?contains=&problems` | the joined and relayed topics, those with problems first, with the size of their meshes |
+//! | `…/topics/status?topic=&contains=&problems` | the joined and relayed topics, those with problems first, with the size of their meshes |
 //! | `…/peers/status?contains=` | the peers, those with the lowest scores first |
 //! | `/p2p/peers/{peer}` | address, agent and protocol of a peer, if the application gives them ([`describe_peers`]) |
 //! | `…/topics/peers?all` | the subscribers of each joined topic; with `all`, of every topic |
