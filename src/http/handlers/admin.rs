@@ -317,11 +317,15 @@ async fn set_acl<N: Displayable>(
     responses(
         (status = 200, description = "The engine joins the topic", body = Done),
         BadRequest,
+        (status = 409, description = "The network can't send the name of the topic", body = Problem),
         Unavailable,
     )
 )]
 async fn join<N: Displayable>(body: Body<Join>, worker: Data<Worker<N>>) -> Response {
     let topic: N::Topic = parse_json("topic", body.0.topic)?;
+    if let Some(problem) = worker.topic_problem(&topic) {
+        return Err(Problem::conflict(problem));
+    }
     worker.app_input(AppInput::Join(topic)).map_err(|_| crate::EngineStopped)?;
     done()
 }
