@@ -54,7 +54,8 @@
 //! Lists take `limit` (1 to 10,000, default 1,000) and `after`, the last identifier of the previous page. A
 //! `Link` header with `rel="next"` names the next page. A page also ends when its items contain 50,000
 //! entries, such as the peers of its topics. Of the queries with a `limit` above 256, four of an engine run at a time; the others
-//! wait. The lists of topics, scores and both of `status` need no actor, and don't wait.
+//! wait. The lists of topics, scores and events and both of `status` need no actor, and don't wait; nor does
+//! `reconnection_delays`, which is short.
 //!
 //! Errors are `{error, message}`: 400 for a malformed request, 404 for an unknown path, peer or topic, 405
 //! for an unsupported method, and 503 with `Retry-After` if the engine has stopped, or if it or the transport does not answer within
