@@ -1,15 +1,19 @@
-//! An actix application of two actors: one publishes by message, the other receives the messages of one topic. The program
-//! is its own transport: it connects two engines in one process.
+//! An actix application of three actors: one publishes by message, a supervised one receives the messages of one topic and
+//! subscribes again after its restart, and one receives the events of the engine. The program is its own transport: it connects
+//! two engines in one process. It ends by itself.
 //!
 //! `cargo run --example actors`
 
 use std::time::Duration;
 
-use actix::{Actor, Addr, Context, Handler, Message, ResponseFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture,
+    Supervised, Supervisor, WrapFuture,
+};
 use actix_gossipsub::{
-    DeliveredMessage, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, P2pOutputs, PublishReport,
-    Refused, Started, Worker,
-    messages::{Join, Mesh, Publish, Shutdown, SubscribeTopic},
+    DeliveredMessage, EngineEvent, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, P2pOutputs,
+    PublishReport, Refused, Started, Worker,
+    messages::{Explain, Join, Leave, Mesh, Publish, Score, Shutdown, SubscribeEvents, SubscribeTopic},
     plain::PlainNetwork,
 };
 use tokio::sync::mpsc;
@@ -44,20 +48,68 @@ impl Handler<Headline> for Newspaper {
 
 /// Prints the messages of the topic. While it is busy they wait in its subscription, and hold up no other topic.
 struct Reader {
-    printed: mpsc::UnboundedSender<u64>,
+    engine: Addr<Engine>,
+    steps: mpsc::UnboundedSender<Step>,
+}
+
+/// What the program waits for.
+#[derive(Debug, PartialEq)]
+enum Step {
+    Subscribed,
+    Printed(u64),
 }
 
 impl Actor for Reader {
     type Context = Context<Self>;
+
+    /// Subscribes at the start, and again after each restart: the new subscription takes the place of the former one.
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let subscribe = SubscribeTopic::new("news".to_owned(), ctx.address().recipient());
+        let subscribed = self.engine.send(subscribe).into_actor(self).map(|answer, reader, _| match answer {
+            // The receiver is gone when the program ends.
+            Ok(Ok(())) => drop(reader.steps.send(Step::Subscribed)),
+            failed => eprintln!("the reader has no subscription: {failed:?}"),
+        });
+        ctx.wait(subscribed);
+    }
+}
+
+impl Supervised for Reader {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        println!("the reader starts again");
+    }
 }
 
 impl Handler<DeliveredMessage<PlainNetwork>> for Reader {
     type Result = ();
 
-    fn handle(&mut self, message: DeliveredMessage<PlainNetwork>, _: &mut Self::Context) {
-        println!("{}: {}", message.message_id.number, message.message);
-        // The program waits for as many as are published.
-        let _ = self.printed.send(message.message_id.number);
+    fn handle(&mut self, message: DeliveredMessage<PlainNetwork>, ctx: &mut Self::Context) {
+        let number = message.message_id.number;
+        println!("{number}: {}", message.message);
+        // It fails once, to be restarted by its supervisor.
+        if number == 2 {
+            ctx.stop();
+        }
+        let _ = self.steps.send(Step::Printed(number));
+    }
+}
+
+/// Prints what the engine decides about its peers.
+struct Watcher;
+
+impl Actor for Watcher {
+    type Context = Context<Self>;
+}
+
+impl Handler<EngineEvent<PlainNetwork>> for Watcher {
+    type Result = ();
+
+    fn handle(&mut self, event: EngineEvent<PlainNetwork>, _: &mut Self::Context) {
+        if let EngineEvent::Record(record) = event
+            && let Some(peer) = record.peer
+        {
+            println!("{} of peer {peer}: {}", record.kind.name(), record.kind.reason().unwrap_or_default());
+        }
     }
 }
 
@@ -87,10 +139,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     actix::spawn(carry(from_publishing, (PEERS[0], publishing.clone()), reading.clone()));
     actix::spawn(carry(from_reading, (PEERS[1], reading.clone()), publishing.clone()));
 
-    let (printed, mut received) = mpsc::unbounded_channel();
-    let reader = Reader { printed }.start();
     let (publishing, reading) = (publishing.start(), reading.start());
-    reading.send(SubscribeTopic::new("news".to_owned(), reader.recipient())).await??;
+    reading.send(SubscribeEvents::new(Watcher.start().recipient())).await?;
+    let (steps, mut done) = mpsc::unbounded_channel();
+    let reader = Reader { engine: reading.clone(), steps };
+    let _reader = Supervisor::start(|_| reader);
+    wait_for(&mut done, Step::Subscribed).await?;
 
     // What is published before the peer is in the mesh reaches no peer.
     publishing.send(Join::<PlainNetwork>("news".to_owned())).await??;
@@ -99,15 +153,25 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         actix::clock::sleep(Duration::from_millis(20)).await;
     }
     let newspaper = Newspaper { engine: publishing.clone(), published: 0 }.start();
-    for text in ["it works", "so does this", "goodbye"] {
+    for (number, text) in (1..).zip(["it works", "so does this", "goodbye"]) {
         let report = newspaper.send(Headline(text)).await??;
         println!("sent to {} peers: {text}", report.queued);
+        wait_for(&mut done, Step::Printed(number)).await?;
+        if number == 2 {
+            wait_for(&mut done, Step::Subscribed).await?;
+        }
     }
-    for _ in 0..3 {
-        received.recv().await.ok_or("the reader has stopped")?;
-    }
-    // Leaves the topics, notifies the peers, and ends all streams.
+    let score = reading.send(Score::<PlainNetwork>(PEERS[0])).await?;
+    let explanation = reading.send(Explain::<PlainNetwork>(PEERS[0])).await??;
+    println!("peer {} has score {score:?} after {} decisions", PEERS[0], explanation.decisions.len());
+    publishing.send(Leave::<PlainNetwork>("news".to_owned())).await??;
+    // Leaves the other topics, notifies the peers, and ends all streams.
     publishing.send(Shutdown).await?;
     reading.send(Shutdown).await?;
     Ok(())
+}
+
+async fn wait_for(done: &mut mpsc::UnboundedReceiver<Step>, step: Step) -> Result<(), &'static str> {
+    let next = done.recv().await.ok_or("the reader has stopped")?;
+    if next == step { Ok(()) } else { Err("the reader did something else") }
 }

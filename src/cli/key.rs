@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use libp2p::identity::Keypair;
 use serde_json::json;
 
-use super::{Failure, config::KeyKind, identity};
+use super::{Failure, config::KeyKind, identity, output::print};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -44,8 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::New { file, kind, json } => (identity::create(file, *kind)?, json),
         Command::Show { file, json } => (identity::load(file)?, json),
     };
-    println!("{}", describe(&key, *json));
-    Ok(())
+    print(&(describe(&key, *json) + "\n"))
 }
 
 fn describe(key: &Keypair, json: bool) -> String {

@@ -69,7 +69,7 @@ fn filter(setting: Option<&str>) -> Result<EnvFilter, Failure> {
     EnvFilter::try_new(&text).map_err(|error| Failure::Invalid(format!("{source} = {text:?}: {error}")))
 }
 
-/// The clock of all lines of this binary: UTC with milliseconds.
+/// The clock of the log: UTC with milliseconds.
 struct Utc;
 
 impl FormatTime for Utc {

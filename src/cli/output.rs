@@ -1,7 +1,10 @@
 //! Standard output of the commands. A slow reader of the pipe never delays a node: lines that find no room are dropped,
 //! and a line says how many.
 
-use std::{io, ops::ControlFlow};
+use std::{
+    io::{self, Write},
+    ops::ControlFlow,
+};
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -10,6 +13,18 @@ use super::{
     Failure,
     line_writer::{LineWriter, LineWriterEnd, Lines, end_if_closed},
 };
+
+/// Prints what a command has to say, all at once. Who has closed the pipe has what it wanted.
+///
+/// # Errors
+/// Standard output can't be written.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
+        _ => Ok(()),
+    }
+}
 
 /// Prints lines. Clones share the thread that writes them.
 #[derive(Clone)]

@@ -8,10 +8,14 @@ use utoipa_actix_web::{OpenApiFactory, scope::scope};
 use super::{
     Displayable, handlers,
     problem::Problem,
-    responses::{EngineNotice, Missed, StreamedMessage},
+    responses::{EngineNotice, Event, Missed, StreamedMessage},
     shape::Shape,
 };
-use crate::{Page, Worker, limits::TopicScoreLimits};
+use crate::{
+    Page, Worker,
+    limits::TopicScoreLimits,
+    protocol::{EventKind, Threshold, TopicProblem},
+};
 
 /// Title, version and licence come from the package's manifest.
 #[derive(OpenApi)]
@@ -21,7 +25,7 @@ struct ReadOnlyApi;
 #[derive(OpenApi)]
 #[openapi(
     info(description = "Administration of one gossipsub node. Each request needs a token."),
-    components(schemas(Problem, StreamedMessage, EngineNotice, Missed))
+    components(schemas(Problem, StreamedMessage, Event, EngineNotice, Missed))
 )]
 struct AdminApi;
 
@@ -126,6 +130,7 @@ fn complete<N: Displayable>(
         }
     });
     unsigned_integers(&mut document);
+    list_names(&mut document["components"]["schemas"]);
     add_head(&mut document);
     if is_admin {
         document["components"]["securitySchemes"] =
@@ -148,6 +153,26 @@ fn unsigned_integers(part: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(unsigned_integers),
         _ => {}
+    }
+}
+
+/// Lists the names that a field may have.
+fn list_names(schemas: &mut Value) {
+    let thresholds = json!(Threshold::ALL.map(Threshold::name));
+    let kinds = json!(EventKind::names().collect::<Vec<_>>());
+    let problems = TopicProblem::ALL.map(TopicProblem::name).map(Value::from);
+    let problems_or_null: Value = problems.into_iter().chain([Value::Null]).collect();
+    for (field, names) in [
+        ("/ThresholdStatus/properties/name", &thresholds),
+        ("/PeerSummary/properties/below/items", &thresholds),
+        ("/Event/properties/type", &kinds),
+        ("/EventCount/properties/type", &kinds),
+        ("/TopicSummary/properties/problem", &problems_or_null),
+    ] {
+        // Each document has some of them.
+        if let Some(schema) = schemas.pointer_mut(field) {
+            schema["enum"] = names.clone();
+        }
     }
 }
 
@@ -185,12 +210,8 @@ fn name_parameters<N: Displayable>(path: &str, operation: &mut Value) {
             Some("after") if path.ends_with("/peers/status") => ranked_position("peer"),
             Some("after") if path.ends_with("/topics/status") => ranked_position("topic"),
             Some("after") if of_peers => peer.text_schema("peer"),
-            Some("after") if path.ends_with("/reconnection_delays") => continue,
-            Some("after") => topic.text_schema("topic"),
-            _ => {
-                drop_null(&mut parameter["schema"]);
-                continue;
-            }
+            Some("after") if !path.ends_with("/reconnection_delays") => topic.text_schema("topic"),
+            _ => continue,
         };
         parameter["schema"] = schema;
         if parameter["in"] == "path" && parameter["schema"]["type"] == "string" {
@@ -202,16 +223,6 @@ fn name_parameters<N: Displayable>(path: &str, operation: &mut Value) {
 /// The schema of a position in a list by rank. Its last part is the identifier of a peer or topic.
 fn ranked_position(kind: &str) -> Value {
     json!({ "type": "string", "format": format!("{kind}_position") })
-}
-
-/// A parameter is left out and never null.
-fn drop_null(schema: &mut Value) {
-    if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
-        types.retain(|kind| kind != "null");
-        if let [kind] = &types[..] {
-            schema["type"] = kind.clone();
-        }
-    }
 }
 
 /// HEAD is served wherever GET is: the same without the body.
@@ -246,7 +257,7 @@ fn strict_variants(schema: &mut Value) {
     for variant in schema["oneOf"].as_array_mut().into_iter().flatten() {
         variant["additionalProperties"] = false.into();
         for (name, pattern) in [
-            ("base64", "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}(==)?|[A-Za-z0-9+/]{3}=?)?$"),
+            ("base64", "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}={0,2}|[A-Za-z0-9+/]{3}=?)?$"),
             ("hex", "^([0-9a-fA-F]{2})*$"),
         ] {
             if variant["properties"].get(name).is_some() {

@@ -38,7 +38,7 @@ impl Identifier {
 impl PartialSchema for Identifier {
     fn schema() -> RefOr<Schema> {
         let of_type = |kind| ObjectBuilder::new().schema_type(kind).build();
-        let types = [Type::String, Type::Integer, Type::Object].map(of_type).into_iter();
+        let types = [Type::String, Type::Integer, Type::Object, Type::Array].map(of_type).into_iter();
         types
             .fold(AnyOfBuilder::new(), AnyOfBuilder::item)
             .description(Some("A peer, topic, message id or point, in the JSON form of this network"))
@@ -63,8 +63,10 @@ pub(super) fn parse_json<T: DeserializeOwned>(kind: &str, value: Value) -> Resul
     if value == "" {
         return Err(Problem::bad_request(format!("{kind} = \"\": must not be empty")));
     }
+    // `7.0` is an integer for JSON Schema, and not for serde_json.
+    let parsed = serde_json::from_value(value.clone()).or_else(|_| mistake::from_json(value.clone()));
     let text = mistake::shown(&value.to_string());
-    serde_json::from_value(value).map_err(|_| Problem::bad_request(format!("{kind} = {text}: {RULE}")))
+    parsed.map_err(|_| Problem::bad_request(format!("{kind} = {text}: {RULE}")))
 }
 
 const RULE: &str = "must be in the form in which this API writes it";
@@ -99,6 +101,24 @@ mod tests {
         let topic = DalTopic { slot_index: 1, pkh: "tz1".to_owned() };
         assert_eq!(parse::<DalTopic>("topic", &Identifier::new(&topic).text()).unwrap(), topic);
         assert!(parse::<u64>("peer", "x").is_err());
+    }
+
+    #[test]
+    fn the_schema_accepts_each_form() {
+        let schema = serde_json::to_value(Identifier::schema()).unwrap();
+        let topic = DalTopic { slot_index: 1, pkh: "tz1".to_owned() };
+        let forms = [
+            Identifier::new(&"text"),
+            Identifier::new(&7_u64),
+            Identifier::new(&-7),
+            Identifier::new(&topic),
+            Identifier::new(&[7_u8; 32]),
+            Identifier::new(&("a", 1)),
+        ];
+        for form in forms {
+            let value = serde_json::to_value(&form).unwrap();
+            assert!(jsonschema::is_valid(&schema, &value), "{value}: {schema}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@
 //! | `/ready` | 200, or 503 when the node can't do its work now: `{ready, checks: [{name, status, message}]}` ([`check_readiness`]) |
 //! | `/p2p/identity` | the peer id and the addresses of the node, if the application gives them ([`describe_node`]) |
 //! | `/p2p/gossipsub/topics` | the joined topics |
-//! | `…/topics/status?contains=&problems` | the joined and relayed topics, those with problems first, with the size of their meshes |
+//! | `…/topics/status?topic=&contains=&problems` | the joined and relayed topics, those with problems first, with the size of their meshes |
 //! | `…/peers/status?contains=` | the peers, those with the lowest scores first |
 //! | `/p2p/peers/{peer}` | address, agent and protocol of a peer, if the application gives them ([`describe_peers`]) |
 //! | `…/topics/peers?all` | the subscribers of each joined topic; with `all`, of every topic |
@@ -54,11 +54,12 @@
 //! Lists take `limit` (1 to 10,000, default 1,000) and `after`, the last identifier of the previous page. A
 //! `Link` header with `rel="next"` names the next page. A page also ends when its items contain 50,000
 //! entries, such as the peers of its topics. Of the queries with a `limit` above 256, four of an engine run at a time; the others
-//! wait. The lists of topics, scores and both of `status` need no actor, and don't wait.
+//! wait. The lists of topics, scores and events and both of `status` need no actor, and don't wait; nor does
+//! `reconnection_delays`, which is short.
 //!
 //! Errors are `{error, message}`: 400 for a malformed request, 404 for an unknown path, peer or topic, 405
-//! for an unsupported method, and 503 with `Retry-After` if the engine has stopped or does not answer within two seconds. Every
-//! path with GET has HEAD and OPTIONS too.
+//! for an unsupported method, and 503 with `Retry-After` if the engine has stopped, or if it or the transport does not answer within
+//! two seconds. Every path with GET has HEAD and OPTIONS too.
 //!
 //! # Who gets answers
 //!

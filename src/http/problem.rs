@@ -71,7 +71,7 @@ pub enum ProblemKind {
     Stopped,
     /// 503: the transport does not answer.
     Transport,
-    /// 503: the engine did not answer in time.
+    /// 503: the engine did not answer in time. A message may still be published.
     Timeout,
 }
 
@@ -109,7 +109,11 @@ pub(super) struct NotFound(#[expect(dead_code, reason = "documents the body")] P
 
 /// The OpenAPI entry of a 503.
 #[derive(IntoResponses)]
-#[response(status = 503, description = "The engine has stopped, or is too busy to answer within two seconds")]
+#[response(
+    status = 503,
+    description = "The engine has stopped, or it or the transport did not answer within two seconds; what was asked may still \
+        happen"
+)]
 pub(super) struct Unavailable(#[expect(dead_code, reason = "documents the body")] Problem);
 
 impl Problem {
@@ -146,6 +150,11 @@ impl Problem {
     /// 503: the engine is too busy to answer in time.
     pub(super) fn timeout() -> Self {
         Self::new(ProblemKind::Timeout, "the engine did not answer within 2 s")
+    }
+
+    /// 503: `who` did not answer in time, with this consequence.
+    pub(super) fn late(kind: ProblemKind, who: &str, consequence: &str) -> Self {
+        Self::new(kind, format!("{who} did not answer within 2 s: {consequence}"))
     }
 }
 

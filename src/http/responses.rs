@@ -265,7 +265,7 @@ pub struct TopicScore {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ThresholdStatus {
-    /// `mesh`, `gossip`, `publish` or `accept_px`.
+    /// The name of the threshold.
     pub name: &'static str,
     /// The lowest score that passes.
     pub value: f64,
@@ -334,10 +334,8 @@ pub struct Event {
     pub first_time: String,
     /// The number of merged occurrences.
     pub count: u64,
-    /// The type. Those of go-libp2p-pubsub's trace are `GRAFT`, `PRUNE`, `ADD_PEER`, `REMOVE_PEER`, `JOIN`,
-    /// `LEAVE`, `PUBLISH_MESSAGE`, `DELIVER_MESSAGE`, `DUPLICATE_MESSAGE` and `REJECT_MESSAGE`; this engine
-    /// adds `REJECT_GRAFT`, `REJECT_PX`, `REJECT_SUBSCRIBE`, `REJECT_IHAVE`, `REJECT_IWANT`,
-    /// `REJECT_IDONTWANT` and `PENALTY`.
+    /// The type ([`EventKind::names`](crate::protocol::EventKind::names)): those of go-libp2p-pubsub's trace, and others in
+    /// their style.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// The reason, as a label.

@@ -16,7 +16,8 @@ pub(super) enum Shape {
     Text,
     /// Strings of a form that only the network knows, such as peer ids.
     FormattedText,
-    Integer,
+    /// Integers of this range.
+    Integer { min: i64, max: u64 },
     /// An object, an array, or what can't be known without a value.
     Other,
 }
@@ -37,7 +38,7 @@ impl Shape {
         match self {
             Self::Text => json!({ "type": "string" }),
             Self::FormattedText => json!({ "type": "string", "format": format }),
-            Self::Integer => json!({ "type": "integer", "minimum": 0 }),
+            Self::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
             Self::Other => json!({}),
         }
     }
@@ -70,23 +71,37 @@ impl de::Error for Asked {
 
 /// Methods of [`Deserializer`] that ask for one type.
 macro_rules! asks_for {
-    ($shape:expr, $($name:ident)*) => {
-        $(fn $name<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Asked> {
+    ($($shape:expr => $($name:ident)*;)*) => {
+        $($(fn $name<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Asked> {
             Err(Asked($shape))
-        })*
+        })*)*
+    };
+}
+
+/// The same for integers.
+macro_rules! asks_for_integers {
+    ($($type:ty => $name:ident;)*) => {
+        asks_for! { $(Shape::Integer { min: <$type>::MIN as i64, max: <$type>::MAX as u64 } => $name;)* }
     };
 }
 
 impl<'de> Deserializer<'de> for Probe {
     type Error = Asked;
 
-    asks_for!(Shape::Other, deserialize_any);
-    asks_for!(Shape::Text, deserialize_str deserialize_string deserialize_char);
-    asks_for!(
-        Shape::Integer,
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_i8 deserialize_i16 deserialize_i32
-        deserialize_i64
-    );
+    asks_for! {
+        Shape::Other => deserialize_any;
+        Shape::Text => deserialize_str deserialize_string deserialize_char;
+    }
+    asks_for_integers! {
+        u8 => deserialize_u8;
+        u16 => deserialize_u16;
+        u32 => deserialize_u32;
+        u64 => deserialize_u64;
+        i8 => deserialize_i8;
+        i16 => deserialize_i16;
+        i32 => deserialize_i32;
+        i64 => deserialize_i64;
+    }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
@@ -119,9 +134,49 @@ mod tests {
         struct Number(#[expect(dead_code, reason = "only its type counts")] u64);
         assert_eq!(Shape::of::<String>(), Shape::Text);
         assert_eq!(Shape::of::<std::net::IpAddr>(), Shape::FormattedText);
-        assert_eq!(Shape::of::<u64>(), Shape::Integer);
-        assert_eq!(Shape::of::<Number>(), Shape::Integer);
+        let unsigned = Shape::Integer { min: 0, max: u64::MAX };
+        assert_eq!(Shape::of::<u64>(), unsigned);
+        assert_eq!(Shape::of::<Number>(), unsigned);
         assert_eq!(Shape::of::<Slot>(), Shape::Other);
+    }
+
+    /// The schema accepts the integers of the type and no others.
+    fn check_integers<T: DeserializeOwned>() {
+        let schema = Shape::of::<T>().schema("kind");
+        for integer in [
+            "-9223372036854775808",
+            "-2147483648",
+            "-32769",
+            "-129",
+            "-128",
+            "-1",
+            "0",
+            "127",
+            "128",
+            "255",
+            "256",
+            "65536",
+            "4294967296",
+            "9223372036854775808",
+            "18446744073709551615",
+            "18446744073709551616",
+        ] {
+            let value: Value = serde_json::from_str(integer).unwrap();
+            let is_accepted = serde_json::from_value::<T>(value.clone()).is_ok();
+            assert_eq!(jsonschema::is_valid(&schema, &value), is_accepted, "{integer}: {schema}");
+        }
+    }
+
+    #[test]
+    fn the_range_of_an_integer_is_that_of_its_type() {
+        check_integers::<u8>();
+        check_integers::<u16>();
+        check_integers::<u32>();
+        check_integers::<u64>();
+        check_integers::<i8>();
+        check_integers::<i16>();
+        check_integers::<i32>();
+        check_integers::<i64>();
     }
 
     #[cfg(feature = "libp2p")]

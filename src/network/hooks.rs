@@ -34,6 +34,8 @@ pub(crate) enum Hook {
     TransportStats,
     TopicLabel,
     TopicName,
+    #[cfg(feature = "http")]
+    TopicProblem,
     PersistentPoints,
     Observer,
     InputRecorder,
@@ -62,6 +64,8 @@ impl Hook {
             Self::TransportStats => "transport_stats",
             Self::TopicLabel => "topic_label",
             Self::TopicName => "topic_name",
+            #[cfg(feature = "http")]
+            Self::TopicProblem => "topic_problem",
             Self::PersistentPoints => "persistent_points",
             Self::Observer => "observer",
             Self::InputRecorder => "input_recorder",
@@ -182,6 +186,11 @@ impl<N: Network> Hooks<N> {
 
     pub(crate) fn topic_name(&self, topic: &N::Topic) -> String {
         self.call(Hook::TopicName, |network| network.topic_name(topic)).unwrap_or_default()
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn topic_problem(&self, topic: &N::Topic) -> Option<String> {
+        self.call(Hook::TopicProblem, |network| network.topic_problem(topic)).ok().flatten()
     }
 
     pub(crate) fn persistent_points(&self) -> Vec<N::Point> {

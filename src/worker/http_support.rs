@@ -4,6 +4,11 @@ use super::Worker;
 use crate::{metrics::StreamItem, network::Network};
 
 impl<N: Network> Worker<N> {
+    /// Why a topic can't be joined, if it can't ([`Network::topic_problem`]).
+    pub(crate) fn topic_problem(&self, topic: &N::Topic) -> Option<String> {
+        self.shared.network.topic_problem(topic)
+    }
+
     /// Counts what a reader of the stream did not get.
     pub(crate) fn count_unstreamed(&self, item: StreamItem, count: u64) {
         self.shared.metrics.unstreamed(item, count);

@@ -77,7 +77,8 @@ pub struct ConfigArguments {
     /// Format of the log on standard error [default: text] [key: log.format]
     #[arg(long, value_enum, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
-    /// What is logged, in the syntax of RUST_LOG [default: RUST_LOG, or else warn] [key: log.filter]
+    /// What is logged, in the syntax of RUST_LOG [default: RUST_LOG, or else warnings, the addresses of `publish` and
+    /// `subscribe`, and the status lines] [key: log.filter]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
     /// Time between two lines of the log with the state of the node, such as 60s or 5m; 0: none [default: 60s]

@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, io::Write, path::PathBuf};
 
 use clap::Args;
 
-use crate::cli::Failure;
+use crate::cli::{Failure, output::print};
 
 /// The file that is written. A test compares its values with the defaults and its keys with the flags.
 const TEMPLATE: &str = include_str!("template.toml");
@@ -23,12 +23,11 @@ pub struct InitArguments {
 pub fn run_init(arguments: &InitArguments) -> Result<(), Failure> {
     let InitArguments { file, force } = arguments;
     if file.as_os_str() == "-" {
-        return std::io::stdout().write_all(TEMPLATE.as_bytes()).map_err(Failure::Output);
+        return print(TEMPLATE);
     }
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true).create_new(!force);
     let written = options.open(file).and_then(|mut out| out.write_all(TEMPLATE.as_bytes()));
     written.map_err(|error| Failure::Unwritable { file: file.clone(), error })?;
-    println!("{}: written; start with: actix-gossipsub node --config {0}", file.display());
-    Ok(())
+    print(&format!("{}: written; start with: actix-gossipsub node --config {0}\n", file.display()))
 }

@@ -8,7 +8,10 @@ mod limits;
 mod settings;
 mod unfit;
 
-use std::path::Path;
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use actix_gossipsub::{Limits, libp2p::TopicName};
 
@@ -19,7 +22,7 @@ pub use self::{
     settings::{KeyKind, Log, LogFormat, MessageFormat, Network, OnStop, Sections, Signing},
 };
 use self::{layers::Layers, unfit::unfit};
-use super::Failure;
+use super::{Failure, output::print};
 
 /// A configuration whose values are checked.
 pub struct Configuration {
@@ -51,8 +54,8 @@ pub fn run_check(file: &Path) -> Result<(), Failure> {
     let mut layers = Layers::default();
     layers.add_file(file)?;
     for warning in Configuration::join(&layers)?.warnings {
-        eprintln!("warning: {warning}");
+        // Nothing can be reported without standard error.
+        let _ = writeln!(io::stderr(), "warning: {warning}");
     }
-    println!("ok");
-    Ok(())
+    print("ok\n")
 }

@@ -76,6 +76,11 @@ impl Changes {
         };
     }
 
+    /// What has changed is not stored.
+    fn put_back(&self) {
+        self.lock().changed = true;
+    }
+
     fn take(&self) -> bool {
         std::mem::take(&mut self.lock().changed)
     }
@@ -155,7 +160,7 @@ impl Saver {
         }
     }
 
-    /// Writes what differs from the files. A failure is logged; the former file is there then.
+    /// Writes what differs from the files. A failure is logged; the former file is there then, and the next attempt follows.
     async fn save(mut self, peers: StoredPeers, backoffs: Vec<RemainingBackoff<Libp2pNetwork>>) -> Self {
         let data = Arc::clone(&self.data);
         let (backoffs, omitted) = StoredBackoffs::new(self.local, backoffs, SystemTime::now());
@@ -173,11 +178,13 @@ impl Saver {
             {
                 tracing::warn!("the state of the node can't be stored: {error}");
             }
-            (
+            let is_stored = peers_written.is_ok() && backoffs_written.is_ok();
+            let stored = (
                 if peers_written.is_ok() { Some(peers) } else { last_peers },
                 // Small differences must not add up.
                 if like { last_backoffs } else { backoffs_written.ok().map(|()| backoffs) },
-            )
+            );
+            (stored, is_stored)
         };
         let (written, writing) = oneshot::channel();
         // Waits for the disk on a thread that nobody waits for: a runtime that ends waits for those of `spawn_blocking`, for ever
@@ -189,7 +196,11 @@ impl Saver {
         if let Err(error) = thread {
             tracing::warn!("the state of the node can't be stored: no thread can be started: {error}");
         }
-        self.written = writing.await.unwrap_or_default();
+        let (stored, is_stored) = writing.await.unwrap_or_default();
+        if !is_stored {
+            self.changes.put_back();
+        }
+        self.written = stored;
         self
     }
 }

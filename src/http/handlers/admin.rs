@@ -11,10 +11,11 @@ use actix_web::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 use utoipa_actix_web::{OpenApiFactory, scope::scope};
 
-use super::{Response, done, messages, openapi, settings, unknown_path, with_timeout};
+use super::{QUERY_TIMEOUT, Response, done, messages, openapi, settings, unknown_path, with_timeout};
 use crate::{
     AppInput, Network, Page, Worker,
     http::{
@@ -25,7 +26,7 @@ use crate::{
         hosts::checked,
         identifier::{self, Identifier, parse_json},
         messages::Messages,
-        problem::{BadRequest, NotFound, Problem, Unavailable},
+        problem::{BadRequest, NotFound, Problem, ProblemKind, Unavailable},
         request::Body,
         responses::Done,
     },
@@ -36,7 +37,8 @@ pub type TransportFuture<T = ()> = Pin<Box<dyn Future<Output = Result<T, String>
 
 /// The transport operations that an operator may request.
 ///
-/// The HTTP handler awaits the returned futures. It may drop them early if the client disconnects.
+/// The HTTP handler awaits the returned futures for two seconds. It drops those that take longer, and may drop one early if the
+/// client disconnects.
 pub trait Transport<N: Network>: Send + Sync + 'static {
     /// Starts to dial a point. Completes without waiting for the connection.
     ///
@@ -219,13 +221,15 @@ const BANNED: f64 = -1e12;
         (status = 200, description = "The transport dials", body = Done),
         BadRequest,
         (status = 409, description = "The transport refuses", body = Problem),
+        Unavailable,
     )
 )]
 async fn connect<N: Displayable>(body: Body<Connect>, transport: Data<dyn Transport<N>>) -> Response
 where
     N::Point: DeserializeOwned,
 {
-    transport_result(transport.connect(parse_json("point", body.0.point)?).await)
+    answer(transport.connect(parse_json("point", body.0.point)?)).await?;
+    done()
 }
 
 /// Closes the connections to a peer
@@ -249,7 +253,8 @@ async fn disconnect<N: Displayable>(
     let peer: N::Peer = identifier::parse("peer", &path)?;
     let connection = with_timeout(worker.connection_of(&peer)).await?;
     connection.ok_or_else(|| Problem::not_found("this peer is not connected"))?;
-    transport_result(transport.disconnect(peer).await)
+    answer(transport.disconnect(peer)).await?;
+    done()
 }
 
 /// Sets the application score (P5) of a peer
@@ -282,8 +287,9 @@ async fn set_acl<N: Displayable>(
             "application scores have no effect: app_specific_weight is not above 0",
         ));
     }
-    let unbanned = acl != Acl::Ban && transport.unban(peer.clone()).await.map_err(Problem::conflict)?;
+    // Asked before anything is changed.
     let score = with_timeout(worker.score_of(&peer, Page::first(0))).await?;
+    let unbanned = acl != Acl::Ban && answer(transport.unban(peer.clone())).await?;
     if score.is_none() && !unbanned {
         return Err(Problem::not_found("this peer is not connected and has no retained score"));
     }
@@ -297,7 +303,10 @@ async fn set_acl<N: Displayable>(
     let log = || tracing::info!(?peer, ?acl, "the operator changed the access of a peer");
     worker.span().in_scope(log);
     // A score that is not negative when the peer disconnects would be forgotten: the engine has the new one by now.
-    if acl == Acl::Ban { transport_result(transport.ban(peer).await) } else { done() }
+    if acl == Acl::Ban {
+        answer(transport.ban(peer)).await?;
+    }
+    done()
 }
 
 /// Joins a topic
@@ -308,11 +317,15 @@ async fn set_acl<N: Displayable>(
     responses(
         (status = 200, description = "The engine joins the topic", body = Done),
         BadRequest,
+        (status = 409, description = "The network can't send the name of the topic", body = Problem),
         Unavailable,
     )
 )]
 async fn join<N: Displayable>(body: Body<Join>, worker: Data<Worker<N>>) -> Response {
     let topic: N::Topic = parse_json("topic", body.0.topic)?;
+    if let Some(problem) = worker.topic_problem(&topic) {
+        return Err(Problem::conflict(problem));
+    }
     worker.app_input(AppInput::Join(topic)).map_err(|_| crate::EngineStopped)?;
     done()
 }
@@ -338,7 +351,8 @@ async fn leave<N: Displayable>(path: Path<String>, worker: Data<Worker<N>>) -> R
     done()
 }
 
-fn transport_result(result: Result<(), String>) -> Response {
-    result.map_err(Problem::conflict)?;
-    done()
+/// The result of a transport operation, or 503 after [`QUERY_TIMEOUT`].
+async fn answer<T>(operation: TransportFuture<T>) -> Result<T, Problem> {
+    let late = |_| Problem::late(ProblemKind::Transport, "the transport", "what was asked may still happen");
+    timeout(QUERY_TIMEOUT, operation).await.map_err(late)?.map_err(Problem::conflict)
 }

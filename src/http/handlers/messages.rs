@@ -11,9 +11,10 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use serde::Deserialize;
+use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Response;
+use super::{QUERY_TIMEOUT, Response};
 use crate::{
     NotPublished, PublishOptions, Refused, Worker,
     http::{
@@ -33,7 +34,7 @@ const JSON_OVERHEAD: usize = 1_024;
 /// The most peers that a publication may demand.
 const MAX_MIN_PEERS: usize = 1_000;
 
-/// base64 with or without padding.
+/// base64 with all of its padding, with a part of it or without.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -47,7 +48,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub(super) enum Content {
     /// Text; its UTF-8 is the content.
     Data(String),
-    /// base64 with the standard alphabet.
+    /// base64 with the standard alphabet. Padding may be left out.
     Base64(String),
     /// Hexadecimal digits.
     Hex(String),
@@ -85,7 +86,7 @@ pub(super) struct PublishQuery {
 /// Publishes a message
 ///
 /// The body is the content: as it is (`application/octet-stream`), or in an object (`application/json`). The response comes
-/// when the message is queued for its peers.
+/// when the message is queued for its peers. After a `timeout` the message may still be published.
 #[utoipa::path(
     post,
     path = "/p2p/gossipsub/topics/{topic}/messages",
@@ -98,8 +99,8 @@ pub(super) struct PublishQuery {
         (status = 408, description = "The body did not arrive within ten seconds", body = Problem),
         (
             status = 409,
-            description = "Not published: `not_joined`, `no_peers`, `duplicate`, or `conflict` if the network refuses the \
-                message",
+            description = "Not published: `not_joined`, `no_peers`, `duplicate`, `outdated`, or `conflict` if the network \
+                refuses the message",
             body = Problem,
         ),
         (status = 413, description = "The content is too large for a message (`too_large`)", body = Problem),
@@ -133,7 +134,10 @@ pub(super) async fn publish<N: Displayable>(
     let message = messages.contents().message(topic, content).map_err(Problem::conflict)?;
     let message_id = Identifier::new(&message.message_id);
     let options = PublishOptions::default().with(|options| options.min_peers = min_peers);
-    let ticket = worker.publish_with(message, options).await.map_err(not_published)?;
+    // A publication of this scope waits for no peers, so only a topic that is blocked takes longer.
+    let published = timeout(QUERY_TIMEOUT, worker.publish_with(message, options)).await;
+    let late = |_| Problem::late(ProblemKind::Timeout, "the topic", "the message may still be published");
+    let ticket = published.map_err(late)?.map_err(not_published)?;
     Ok(HttpResponse::Accepted().json(Published { message_id, peers: ticket.report().queued }))
 }
 

@@ -29,6 +29,8 @@ pub(super) struct TopicStatusQuery {
     limit: Option<usize>,
     /// The position after which the page starts. A `Link` header has it.
     after: Option<String>,
+    /// Only this topic.
+    topic: Option<String>,
     /// Only topics whose text contains this, in upper or lower case.
     contains: Option<String>,
     /// Only topics with a problem.
@@ -70,10 +72,13 @@ pub(super) async fn topic_statuses<N: Displayable>(
     worker: Data<Worker<N>>,
 ) -> Response {
     let page = ranked_page("topic", query.limit, query.after.as_deref())?;
+    let only: Option<N::Topic> =
+        query.topic.as_deref().map(|text| identifier::parse("topic", text)).transpose()?;
     check_running(&worker)?;
     let contains = Contains::new(query.contains.as_deref());
     let found = worker.topic_statuses(&page, |topic, status| {
-        (!query.problems || status.problem.is_some()) && contains.is_in(topic)
+        let is_wanted = only.as_ref().is_none_or(|only| only == topic);
+        is_wanted && (!query.problems || status.problem.is_some()) && contains.is_in(topic)
     });
     let position = |(topic, status): &(N::Topic, _)| position(TopicStatus::rank(status), topic);
     Ok(respond(&request, found, position, |(topic, status)| TopicSummary {

@@ -115,10 +115,10 @@ function showTopics(score, next) {
 
 async function openTopic(name) {
   const topic = encodeURIComponent(name);
-  const [mesh, listed] = await Promise.allSettled([gossipsub(`mesh?topic=${topic}`), gossipsub(`topics/status?contains=${topic}&limit=100`)]);
+  const [mesh, listed] = await Promise.allSettled([gossipsub(`mesh?topic=${topic}`), gossipsub(`topics/status?topic=${topic}`)]);
   if (!isNamed('topic', name)) return;
   const peers = settled(mesh, [{ peers: [] }])[0].peers.map(text), short = shortenAll(peers);
-  const status = settled(listed, []).find(item => text(item.topic) === name);
+  const [status] = settled(listed, []);
   byId('topic-title').textContent = `Topic ${shorten(name)}`;
   byId('topic-name').textContent = name;
   byId('topic-state').textContent = status ? topicState(status) : mesh.status === 'rejected' ? mesh.reason.message : '';

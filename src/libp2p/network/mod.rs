@@ -305,6 +305,12 @@ impl Network for Libp2pNetwork {
         topic.as_str().to_owned()
     }
 
+    fn topic_problem(&self, topic: &TopicName) -> Option<String> {
+        let (length, max) = (topic.as_str().len(), self.hooks.limits.max_topic_length);
+        let is_sent = (1..=max).contains(&length);
+        (!is_sent).then(|| AuthorError::BadTopic { length, max }.to_string())
+    }
+
     fn transport_stats(&self) -> TransportStats {
         let replay_evictions = self.hooks.replays.as_ref().map_or(0, |replays| replays.evictions());
         TransportStats { replay_evictions, ..self.state.stats() }

@@ -2,6 +2,7 @@
 //! explanations.
 
 use derive_where::derive_where;
+use enum_map::Enum;
 
 use super::{
     GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, ReceiveOutcome,
@@ -110,6 +111,12 @@ impl EventKind {
         }
     }
 
+    /// The names of all kinds of events.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        let kinds = [Self::Joined, Self::Left, Self::Published, Self::Delivered, Self::Duplicate];
+        kinds.into_iter().chain([Self::Rejected("")]).map(Self::name).chain(PeerDecision::names())
+    }
+
     /// The reason as a label, for example `low_score`.
     pub fn reason(self) -> Option<&'static str> {
         match self {
@@ -144,6 +151,24 @@ impl PeerDecision {
             Self::Penalised(_) => "PENALTY",
             Self::ActedOnScore(action) => action.event_name(),
         }
+    }
+
+    fn names() -> impl Iterator<Item = &'static str> {
+        let decisions = [
+            Self::Connected,
+            Self::Disconnected,
+            Self::Graft(GraftOutcome::Grafted),
+            Self::Graft(GraftOutcome::MeshFull),
+            Self::Pruned(LeaveReason::RemotePrune),
+            Self::PxRefused,
+            Self::SubscribeRefused,
+            Self::IHaveRefused(""),
+            Self::IWantRefused(""),
+            Self::IDontWantRefused(""),
+            Self::Penalised(Penalty::InvalidMessage),
+        ];
+        let actions = (0..ScoreAction::LENGTH).map(ScoreAction::from_usize).map(Self::ActedOnScore);
+        decisions.into_iter().chain(actions).map(Self::name)
     }
 
     fn reason(self) -> Option<&'static str> {

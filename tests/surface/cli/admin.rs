@@ -100,6 +100,28 @@ fn messages_are_published_and_streamed_over_http_with_the_token_of_a_new_file() 
     assert_eq!(rest.last().map(String::as_str), Some(""));
 }
 
+/// Peers would end the stream of a node that sends them the name.
+#[test]
+fn a_topic_whose_name_can_t_be_sent_is_not_joined() {
+    let path = no_file("names.token");
+    let (node, url, _) = start(path.to_str().unwrap(), &[]);
+    let authorization = format!("Bearer {}", fs::read_to_string(&path).unwrap().trim());
+    let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let join = |length: usize| {
+        let body = serde_json::json!({ "topic": "x".repeat(length) }).to_string().into_bytes();
+        let url = format!("{url}admin/p2p/gossipsub/topics");
+        runtime.block_on(send_bytes("POST", &url, &headers, body)).unwrap()
+    };
+    assert_eq!(join(1_024).status, 200);
+    let refused = join(1_025);
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    let problem: Value = serde_json::from_str(&refused.text).unwrap();
+    let message = "a topic's name has 1 to 1024 bytes, this one has 1025";
+    assert_eq!((&problem["error"], &problem["message"]), (&"conflict".into(), &message.into()));
+    node.terminate();
+}
+
 #[test]
 fn a_token_that_others_can_read_or_that_is_short_is_refused() {
     let open = file("open.token", &"a".repeat(64));

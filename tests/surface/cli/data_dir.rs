@@ -161,6 +161,25 @@ fn known_peers_are_stored_while_the_node_runs_and_dialled_at_its_next_start() {
     listener.terminate();
 }
 
+/// The second attempt needs no further change of the peers.
+#[test]
+fn peers_that_could_not_be_stored_are_stored_later() {
+    let dir = absent("later");
+    fs::create_dir_all(dir.join("peers.json.new")).unwrap();
+    let mut listener = Process::start(&["node", "--json", "--topic", "t"]);
+    let address = listener.until("listening", 1)[0]["addr"].as_str().unwrap().to_owned();
+    let mut node =
+        Texts::spawn(binary(&[&flags(&dir)[..], &["--dial", &address]].concat()).stdout(Stdio::piped()));
+    node.until("the state of the node can't be stored");
+    fs::remove_dir(dir.join("peers.json.new")).unwrap();
+    until("the peer is stored", || {
+        let text = fs::read_to_string(dir.join("peers.json")).ok()?;
+        serde_json::from_str::<Value>(&text).ok().filter(|stored| stored["content"]["peers"][0].is_object())
+    });
+    assert_eq!(node.terminate().0, Some(0));
+    listener.terminate();
+}
+
 /// The peers of the file accept connections, and say nothing.
 #[test]
 fn a_few_known_peers_are_dialled_at_a_time() {

@@ -7,6 +7,7 @@ mod demo;
 mod identity;
 mod long_running;
 mod operation;
+mod output;
 mod pipes;
 mod process;
 #[cfg(unix)]

@@ -2,12 +2,15 @@
 
 use std::{
     io::Write,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use serde_json::Value;
 
-use super::process::{Process, Texts, Unread, binary, finish, free_port};
+use super::{
+    long_running::until,
+    process::{Process, Texts, Unread, binary, finish, free_port},
+};
 
 /// A running `subscribe`.
 struct Subscriber {
@@ -53,7 +56,10 @@ fn publish(address: &str, flags: &[&str], input: &[u8]) -> (Option<i32>, String)
 fn lines_go_from_one_pipe_to_another() {
     let subscriber = Subscriber::start(&[], "3");
     let (code, error) = publish(&subscriber.address, &[], b"one\n\nthe third, without a line break");
-    assert_eq!((code, error.as_str()), (Some(0), ""));
+    assert_eq!(code, Some(0), "{error}");
+    // The address, and nothing else.
+    let peer = error.trim_end().rsplit_once("/p2p/").expect("a peer id").1.parse::<libp2p::PeerId>();
+    assert!(error.lines().count() == 1 && error.contains("listening on /") && peer.is_ok(), "{error}");
     assert_eq!(subscriber.printed(), ["", "one", "the third, without a line break"]);
 }
 
@@ -108,6 +114,61 @@ fn what_nobody_takes_is_a_failure() {
     assert_eq!(code, Some(2), "{error}");
     assert!(error.contains("standard input: "), "{error}");
     assert_eq!(subscriber.printed(), ["ok"]);
+}
+
+/// The number of messages that a node has published, of which it serves the counters.
+fn published(port: u16) -> Option<u64> {
+    let url = format!("http://127.0.0.1:{port}/p2p/gossipsub/decisions");
+    let answer = testkit::http::send_blocking("GET", &url, &[], None).ok()?;
+    let counts: Vec<Value> = serde_json::from_str(&answer.text).ok()?;
+    counts.iter().find(|one| one["type"] == "PUBLISH_MESSAGE").map_or(Some(0), |one| one["count"].as_u64())
+}
+
+/// Starts to publish lines to a subscriber that reads nothing any more, and waits until all of them are queued.
+fn publish_to_one_that_stops(wait: &str) -> (Subscriber, Child) {
+    let subscriber = Subscriber::start(&[], "1000");
+    let (port, line) = (free_port(), [&[b'x'; 8_191][..], b"\n"].concat());
+    let http = format!("127.0.0.1:{port}");
+    let flags =
+        ["publish", "--topic", "t", "--heartbeat-ms", "100", "--wait", wait, "--http", &http, "--dial"];
+    let mut command = binary(&[&flags[..], &[&subscriber.address]].concat());
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"first\n").unwrap();
+    let mut subscriber = subscriber;
+    subscriber.process.until("first");
+    subscriber.process.signal("STOP");
+    // The window of a stream, of 256 KiB, does not grow while the subscriber reads nothing.
+    input.write_all(&line.repeat(100)).unwrap();
+    until("all lines are queued", || published(port).filter(|count| *count == 101));
+    (subscriber, child)
+}
+
+/// The exit code, and the number of lines that were not published.
+fn not_published(child: Child) -> (Option<i32>, u64, String) {
+    let out = child.wait_with_output().unwrap();
+    let error = String::from_utf8(out.stderr).unwrap();
+    let line = error.lines().find_map(|line| line.strip_prefix("error: "));
+    let count = line.and_then(|line| line.split_once(" lines were not published")?.0.parse().ok());
+    (out.status.code(), count.unwrap_or(0), error)
+}
+
+#[test]
+fn lines_whose_subscriber_is_killed_are_not_published() {
+    let (subscriber, child) = publish_to_one_that_stops("60");
+    drop(subscriber);
+    let (code, count, error) = not_published(child);
+    assert_eq!(code, Some(1), "{error}");
+    assert!((1..100).contains(&count), "{error}");
+}
+
+#[test]
+fn lines_that_a_subscriber_does_not_read_in_time_are_not_published() {
+    let (subscriber, child) = publish_to_one_that_stops("5");
+    let (code, count, error) = not_published(child);
+    assert_eq!(code, Some(1), "{error}");
+    assert!((1..100).contains(&count), "{error}");
+    drop(subscriber);
 }
 
 #[test]

@@ -175,6 +175,12 @@ impl Texts {
         self.child.stdin.as_mut().unwrap()
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
     /// Reads until a line contains `part`, and returns the first one that does. The order of the two outputs is open.
     pub fn until(&mut self, part: &str) -> String {
         if let Some(line) = self.received.iter().find(|line| line.contains(part)) {

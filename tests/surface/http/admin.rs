@@ -15,12 +15,12 @@ use serde_json::json;
 
 use super::support::{Engine, Server, guard, limits, manual, run, start_alone};
 
-/// A transport that connects at once.
+/// A transport that connects at once. It never answers about 99.
 #[derive(Clone)]
 pub struct TestTransport {
     pub worker: Engine,
     requests: Arc<Mutex<Vec<String>>>,
-    banned: Arc<Mutex<BTreeSet<u64>>>,
+    pub banned: Arc<Mutex<BTreeSet<u64>>>,
 }
 
 impl TestTransport {
@@ -29,8 +29,14 @@ impl TestTransport {
     }
 }
 
+/// The peer and point about which the transport does not answer.
+const SILENT: u64 = 99;
+
 impl Transport<PlainNetwork> for TestTransport {
     fn connect(&self, point: u64) -> TransportFuture {
+        if point == SILENT {
+            return Box::pin(std::future::pending());
+        }
         self.requests.lock().unwrap().push(format!("connect {point}"));
         let outcome = if point == 0 { Err("there is no point 0".to_owned()) } else { Ok(()) };
         if outcome.is_ok() {
@@ -40,12 +46,18 @@ impl Transport<PlainNetwork> for TestTransport {
     }
 
     fn disconnect(&self, peer: u64) -> TransportFuture {
+        if peer == SILENT {
+            return Box::pin(std::future::pending());
+        }
         self.requests.lock().unwrap().push(format!("disconnect {peer}"));
         self.worker.p2p_input(P2pInput::Disconnection { peer }).unwrap();
         Box::pin(std::future::ready(Ok(())))
     }
 
     fn ban(&self, peer: u64) -> TransportFuture {
+        if peer == SILENT {
+            return Box::pin(std::future::pending());
+        }
         self.requests.lock().unwrap().push(format!("ban {peer}"));
         self.banned.lock().unwrap().insert(peer);
         self.worker.p2p_input(P2pInput::Disconnection { peer }).unwrap();
@@ -53,6 +65,9 @@ impl Transport<PlainNetwork> for TestTransport {
     }
 
     fn unban(&self, peer: u64) -> TransportFuture<bool> {
+        if peer == SILENT {
+            return Box::pin(std::future::pending());
+        }
         let banned = self.banned.lock().unwrap().remove(&peer);
         Box::pin(std::future::ready(Ok(banned)))
     }

@@ -9,8 +9,14 @@ use std::{
 
 use fantoccini::{Client, ClientBuilder};
 use serde_json::{Value, json};
-use testkit::http::{connector, send, send_blocking};
+use testkit::{
+    http::{connector, send, send_blocking},
+    skip::skip,
+};
 use tokio::sync::{Mutex, MutexGuard};
+
+/// With this environment variable or `CI`, tests fail without a real browser and the tools for it.
+pub const REQUIRED: &str = "GOSSIPSUB_REQUIRE_BROWSER";
 
 /// A browser with one window.
 pub struct Browser {
@@ -143,11 +149,9 @@ impl Driver {
         command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
         match command.spawn() {
             Ok(process) => Some(process),
-            Err(error) if is_required() => {
-                panic!("chromedriver: {error}: install Debian's chromium and chromium-driver")
-            }
             Err(error) => {
-                eprintln!("SKIPPED: chromedriver: {error}: install Debian's chromium and chromium-driver");
+                let problem = format!("chromedriver: {error}: install Debian's chromium and chromium-driver");
+                skip(REQUIRED, &problem);
                 None
             }
         }
@@ -181,7 +185,20 @@ impl Driver {
     }
 }
 
-/// Whether a test fails, and is not skipped, without a real browser and the tools for it.
-pub fn is_required() -> bool {
-    ["CI", "GOSSIPSUB_REQUIRE_BROWSER"].iter().any(|name| std::env::var_os(name).is_some())
+/// A test that is skipped, for the test below.
+#[test]
+#[ignore = "started by another test"]
+fn a_test_without_its_program() {
+    skip("GOSSIPSUB_REQUIRE_NOTHING", "a program is missing");
+}
+
+#[test]
+fn a_skipped_test_is_visible_though_it_passes() {
+    let mut test = Command::new(std::env::current_exe().expect("this program"));
+    test.args(["--ignored", "--exact", "http::browser::a_test_without_its_program"]).env_remove("CI");
+    let out = test.output().expect("it runs");
+    let printed = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && printed.starts_with("SKIPPED: a program is missing"), "{printed}");
+    let required = test.env("CI", "1").output().expect("it runs");
+    assert!(!required.status.success(), "it is required");
 }

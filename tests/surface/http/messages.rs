@@ -25,6 +25,8 @@ use tokio::{
 
 use super::{
     admin::TestTransport,
+    document::admin_document,
+    schema::is_valid,
     support::{
         Engine, Server, TOKEN, guard, limits, manual, message, network, quiet, run, subscribed, until,
     },
@@ -89,9 +91,18 @@ fn a_message_is_published_with_a_typed_outcome() {
         assert_eq!(publish(&server, "a/messages", JSON, br#"{"base64":"dGhyZWU="}"#).await, sent(3));
         let typed = "application/json; charset=utf-8";
         assert_eq!(publish(&server, "a/messages", typed, br#"{"hex":"666f7572"}"#).await, sent(4));
+        // Padding may be incomplete or left out.
+        for (number, text) in (5..).zip(["AA", "AA=", "AA==", "AAA", "AAA="]) {
+            let body = json!({ "base64": text });
+            assert!(
+                is_valid(&admin_document(), &json!({ "$ref": "#/components/schemas/Content" }), &body),
+                "{text}"
+            );
+            assert_eq!(publish(&server, "a/messages", JSON, body.to_string().as_bytes()).await, sent(number));
+        }
         assert_eq!(publish(&server, "a/messages", OCTETS, b"same").await, sent(0));
 
-        let cases: [(&str, &str, &[u8], u16, &str); 16] = [
+        let cases: [(&str, &str, &[u8], u16, &str); 17] = [
             ("a/messages", OCTETS, b"same", 409, "duplicate"),
             ("elsewhere/messages", OCTETS, b"x", 409, "not_joined"),
             ("elsewhere/messages?unjoined", OCTETS, b"x", 409, "no_peers"),
@@ -114,6 +125,7 @@ fn a_message_is_published_with_a_typed_outcome() {
             ("a/messages", JSON, b"{", 400, "bad_request"),
             ("a/messages", JSON, br#"{"hex":"abc"}"#, 400, "bad_request"),
             ("a/messages", JSON, br#"{"base64":"*"}"#, 400, "bad_request"),
+            ("a/messages", JSON, br#"{"base64":"AAA=="}"#, 400, "bad_request"),
             ("a/messages", JSON, br#"{"data":"x","hex":"00"}"#, 400, "bad_request"),
         ];
         for (path, kind, body, status, error) in cases {

@@ -4,9 +4,14 @@ use serde_json::Value;
 
 use super::{
     admin::TestTransport,
+    messages::Texts,
     support::{Server, guard, limits, manual, network, run, start_alone},
 };
-use actix_gossipsub::{P2pInput, http, plain::PlainNetwork};
+use actix_gossipsub::{
+    P2pInput,
+    http::{self, Messages},
+    plain::PlainNetwork,
+};
 
 /// Each path of a document with its methods, with a peer and a topic in place of their names.
 fn paths(document: &Value) -> Vec<(String, Vec<String>)> {
@@ -57,27 +62,51 @@ fn every_path_names_its_methods() {
     });
 }
 
+/// Compares HEAD with GET. Returns the number of paths whose lengths were compared.
+async fn compare_head(server: &Server, document: &Value) -> usize {
+    let mut compared = 0;
+    for (path, methods) in paths(document) {
+        assert_eq!(methods.contains(&"GET".to_owned()), methods.contains(&"HEAD".to_owned()), "{path}");
+        if !methods.contains(&"GET".to_owned()) {
+            continue;
+        }
+        let head = server.send("HEAD", &path, None).await;
+        // The stream does not end.
+        if path.ends_with("/stream") {
+            assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""), "{path}");
+            assert_eq!(head.kind, "text/event-stream");
+            continue;
+        }
+        let get = server.get(&path).await;
+        assert_eq!((head.status, head.text.as_str()), (get.status, ""), "{path}");
+        assert_eq!(head.kind, get.kind, "{path}");
+        // Times and ages differ from one answer to the next.
+        let is_changing = ["/health", "/p2p/gossipsub/stats"].contains(&path.as_str());
+        if !is_changing {
+            assert_eq!(head.header("content-length"), get.text.len().to_string(), "{path}");
+            compared += 1;
+        }
+    }
+    compared
+}
+
 #[test]
 fn head_answers_as_get_without_a_body() {
     run(async {
         let workers = network(2, &["a"], &limits(|_| {})).await;
         let server = Server::of(&workers[0]);
-        let mut compared = 0;
-        for (path, methods) in paths(&http::document::<PlainNetwork>()) {
-            assert_eq!(methods, ["GET", "HEAD"], "{path}");
-            let (get, head) = (server.get(&path).await, server.send("HEAD", &path, None).await);
-            assert_eq!((head.status, head.text.as_str()), (get.status, ""), "{path}");
-            assert_eq!(head.kind, get.kind, "{path}");
-            // Times and ages differ from one answer to the next.
-            let is_changing = ["/health", "/p2p/gossipsub/stats"].contains(&path.as_str());
-            if !is_changing {
-                assert_eq!(head.header("content-length"), get.text.len().to_string(), "{path}");
-                compared += 1;
-            }
-        }
+        let compared = compare_head(&server, &http::document::<PlainNetwork>()).await;
         assert!(compared > 15, "{compared}");
         assert_eq!(server.send("HEAD", "/p2p/gossipsub/scores/9", None).await.status, 404);
         server.end().await;
+
+        let (transport, messages) = (TestTransport::new(&workers[0]), Messages::new(Texts::default()));
+        let admin = Server::serving(move || {
+            let scope = http::admin_scope(transport.worker.clone(), transport.clone(), guard());
+            http::serve_messages(scope, messages.clone())
+        });
+        assert_eq!(compare_head(&admin, &http::admin_document::<PlainNetwork>()).await, 2);
+        admin.end().await;
     });
 }
 

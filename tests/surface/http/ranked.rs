@@ -62,6 +62,12 @@ fn topics_with_problems_are_first() {
         assert_eq!(fields(&some, "topic"), ["c small"]);
         let some = server.json(&format!("{TOPICS}?problems&contains=full")).await;
         assert_eq!(some, json!([]));
+        // One topic, and not those whose names contain its own.
+        for (topic, expected) in [("c%20small", json!(["c small"])), ("small", json!([]))] {
+            let found = server.json(&format!("{TOPICS}?topic={topic}")).await;
+            assert_eq!(json!(fields(&found, "topic")), expected, "{topic}");
+        }
+        assert_eq!(server.json(&format!("{TOPICS}?topic=a%20full&problems")).await, json!([]));
         // A topic that is left is not listed any more.
         worker.app_input(AppInput::Leave("b alone".to_owned())).unwrap();
         worker.settle().await;

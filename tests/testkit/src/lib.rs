@@ -7,6 +7,7 @@ pub mod fuzz;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod model;
+pub mod skip;
 #[cfg(feature = "swarms")]
 pub mod swarms;
 pub mod wait;

@@ -106,3 +106,25 @@ fn long_names_are_shortened_in_the_middle_and_stay_distinct() {
         browser.end().await;
     });
 }
+
+/// The names of 120 topics that rank before this one contain its name.
+#[test]
+fn a_topic_whose_name_is_part_of_many_others_opens_with_its_state() {
+    run(async {
+        let Some(browser) = Browser::start().await else { return };
+        let names: Vec<_> = (0..120).map(|n| format!("a news {n:03}")).chain(["news".to_owned()]).collect();
+        let topics: Vec<_> = names.iter().map(String::as_str).collect();
+        let worker = start_alone(manual(limits(|_| {})), &topics);
+        worker.settle().await;
+        worker.tick().await;
+        let server = Server::of(&worker);
+        browser.open(&server).await;
+        browser.run("location.hash = '#topic=news'").await;
+        browser.until("return document.getElementById('topic').open").await;
+        assert_eq!(browser.text("topic-name").await, "news");
+        let state = browser.text("topic-state").await;
+        assert!(state.contains("No connected peer subscribes"), "{state:?}");
+        server.end().await;
+        browser.end().await;
+    });
+}
