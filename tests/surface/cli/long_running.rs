@@ -112,13 +112,15 @@ impl Peer {
         of_peer.map(|(_, until)| until)
     }
 
-    /// The times of the last connection of the node and of the GRAFT that followed.
+    /// The times of the last connection of the node and of the GRAFT that followed. A mesh is changed before that is recorded.
     fn connected_and_grafted(&self, peer: PeerId) -> (Timestamp, Timestamp) {
-        let mut records = self.node.worker().events(0, usize::MAX).records;
-        records.retain(|record| record.peer == Some(peer));
-        let connected = records.iter().rposition(|record| record.kind.name() == "ADD_PEER").unwrap();
-        let grafted = records[connected..].iter().find(|record| record.kind.name() == "GRAFT");
-        (records[connected].time, grafted.expect("the node was grafted").time)
+        until("the GRAFT of the node is recorded", || {
+            let mut records = self.node.worker().events(0, usize::MAX).records;
+            records.retain(|record| record.peer == Some(peer));
+            let connected = records.iter().rposition(|record| record.kind.name() == "ADD_PEER")?;
+            let grafted = records[connected..].iter().find(|record| record.kind.name() == "GRAFT")?;
+            Some((records[connected].time, grafted.time))
+        })
     }
 
     fn heartbeats_between(&self, begin: Timestamp, end: Timestamp) -> usize {
