@@ -1,4 +1,5 @@
-//! Topic names and message ids. A clone shares the bytes; the codec checks the lengths.
+//! Topic names and message ids. A clone shares the bytes. The codec checks the lengths of all that is read, and of the
+//! names that are written.
 
 use std::{fmt, sync::Arc};
 
@@ -13,7 +14,8 @@ use unsigned_varint::encode;
 pub struct TopicName(Arc<str>);
 
 impl TopicName {
-    /// Creates a topic name. The name is checked only when it is published to or sent.
+    /// Creates a topic name. Its length is checked when it is published to or sent
+    /// ([`max_topic_length`](super::WireLimits::max_topic_length)): peers never learn of a topic with a longer name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }

@@ -281,8 +281,9 @@ pub use network::{
 pub use node::engine::{Engine, OutputSource, OutputStream, RefusedInput};
 #[cfg(feature = "libp2p-node")]
 pub use node::{
-    builder::{Node, NodeBuilder, NodeStartError, PublishError},
+    builder::{Node, NodeBuilder},
     driver::NodeDriver,
+    error::{NodeStartError, PublishError},
     handle::{CommandError, NodeEvent, NodeHandle, PeerInfo},
 };
 pub use signature::{

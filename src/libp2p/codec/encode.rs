@@ -113,6 +113,14 @@ pub enum EncodeError {
         /// The limit, in bytes.
         max: usize,
     },
+    /// The name of the topic is empty, or longer than peers accept: they would refuse the whole frame.
+    #[error("a topic's name has 1 to {max} bytes, this one has {length}")]
+    BadTopic {
+        /// The length of the name, in bytes.
+        length: usize,
+        /// The longest name that is sent, in bytes.
+        max: usize,
+    },
     /// The message breaks the signature policy and must not be forwarded.
     #[error("the message is not valid: {0}")]
     Signature(SignatureError),
@@ -201,11 +209,12 @@ impl<N: WireNetwork> Encoder<N> {
 /// Encodes `message` as fragments; none for a ping, which has no wire form.
 ///
 /// # Errors
-/// A fragment exceeds the limits, or the message breaks the signature policy.
+/// The name of the topic or a fragment exceeds the limits, or the message breaks the signature policy.
 pub(in crate::libp2p) fn fragments<N: WireNetwork>(
     message: &P2pMessage<N>,
     limits: &WireLimits,
 ) -> Result<Vec<Fragment>, EncodeError> {
+    message.topic().map_or(Ok(()), |topic| check_topic(topic, limits))?;
     let fragments = match message {
         P2pMessage::Subscribe { topic, .. } => vec![subscription(topic, true)],
         P2pMessage::Unsubscribe { topic } => vec![subscription(topic, false)],
@@ -238,6 +247,13 @@ pub(in crate::libp2p) fn fragments<N: WireNetwork>(
     };
     fragments.iter().try_for_each(|fragment| check_size(fragment, limits))?;
     Ok(fragments)
+}
+
+fn check_topic(topic: &TopicName, limits: &WireLimits) -> Result<(), EncodeError> {
+    if limits.allow_topic(topic) {
+        return Ok(());
+    }
+    Err(EncodeError::BadTopic { length: topic.as_str().len(), max: limits.max_topic_length })
 }
 
 fn check_size(fragment: &Fragment, limits: &WireLimits) -> Result<(), EncodeError> {
