@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use actix::ArbiterHandle;
 
 use super::{
-    error::ConfigBuilderError, message_ids::MessageIds, message_life::ExpiryFn, score, topic::TopicHash,
+    error::ConfigBuilderError, message_ids::MessageIds, message_life::ExpiryFn, room::make_room, score,
+    topic::TopicHash,
 };
 use crate::{
     libp2p::{
@@ -208,7 +209,9 @@ impl ConfigBuilder {
         self
     }
 
-    /// The largest frame that is read and written. A payload may have about 1,280 bytes less, for the signature.
+    /// The largest frame that is read and written. A payload may have about 1,280 bytes less, for the signature. Above 4 MiB
+    /// [`build`](Self::build) raises the bounds of the send queues and of the transport's memory, unless
+    /// [`transport`](Self::transport) has set them.
     pub fn max_transmit_size(&mut self, bytes: usize) -> &mut Self {
         let wire = &mut self.config.wire;
         (wire.max_frame_in, wire.max_frame_out) = (bytes, bytes);
@@ -343,7 +346,8 @@ impl ConfigBuilder {
     /// Checks the parameters.
     ///
     /// # Errors
-    /// Parameters violate rules, or a protocol id is no protocol id.
+    /// Parameters violate rules, a protocol id is no protocol id, or a bound of the transport that is not the default has no
+    /// room for the largest frame.
     pub fn build(&self) -> Result<Config, ConfigBuilderError> {
         if self.invalid_protocol {
             return Err(ConfigBuilderError::InvalidProtocol);
@@ -353,6 +357,7 @@ impl ConfigBuilder {
             config.limits.seen_history_length = ticks(time, config.limits.heartbeat_interval);
         }
         Limits::try_from(config.limits.clone())?;
+        make_room(&mut config.transport, &config.wire)?;
         Ok(config)
     }
 }

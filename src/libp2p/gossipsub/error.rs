@@ -125,6 +125,18 @@ pub enum ConfigBuilderError {
     /// A protocol id does not begin with a slash.
     #[error("a protocol id begins with a slash")]
     InvalidProtocol,
+    /// A bound of the transport has no room for the largest frame: it would never be sent, or never be read.
+    #[error("{field} = {value}: must be at least {least}, for frames of {frame} bytes")]
+    NoRoom {
+        /// The bound.
+        field: &'static str,
+        /// Its value, in bytes.
+        value: usize,
+        /// Its least value, in bytes.
+        least: usize,
+        /// The largest frame, in bytes.
+        frame: usize,
+    },
 }
 
 /// Why score parameters are not accepted.

@@ -4,6 +4,7 @@
 mod api;
 mod blacklist;
 mod ids;
+mod large;
 mod message_life;
 mod mixed;
 mod publish_batch;
