@@ -186,6 +186,8 @@ impl ConfigBuilder {
         /// The size from which on IDONTWANT is sent, in bytes of memory, a little more than those on the wire. 0 disables
         /// it.
         idontwant_message_size_threshold: usize => limits.extensions.idontwant_message_size;
+        /// Whether IDONTWANT is sent for large messages of our own too, before the messages.
+        idontwant_on_publish: bool => limits.extensions.idontwant_on_publish;
         /// Most items of the send queue of one connection.
         connection_handler_queue_len: usize => transport.queue.max_items;
         /// Most messages that are read of one RPC.
