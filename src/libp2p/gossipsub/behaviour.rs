@@ -238,7 +238,7 @@ impl Behaviour {
     /// reports: also that it is a duplicate, or that no peer is subscribed.
     ///
     /// # Errors
-    /// The message is too large, its topic has no valid name, the key can't sign, the transform fails, or the engine does
+    /// The message is too large for peers or for its topic, the topic has no valid name, the key can't sign, the transform fails, or the engine does
     /// not take the message.
     pub fn publish(
         &mut self,
@@ -248,6 +248,7 @@ impl Behaviour {
         let message = self.message(topic.into(), data.into())?;
         let message_id = message.message_id.clone();
         let running = self.running().map_err(PublishError::Engine)?;
+        running.check_size(&message)?;
         let ticket = running.worker().publish(message)?;
         running.follow(message_id.clone(), ticket);
         Ok(message_id)

@@ -26,7 +26,8 @@ pub enum PublishError {
     /// may request it.
     #[error("no peer is subscribed to the topic, or all of them have the message")]
     NoPeersSubscribedToTopic,
-    /// The message needs a larger frame than peers accept.
+    /// The message needs a larger frame than peers accept, or exceeds the limit of its topic
+    /// ([`max_transmit_size_for_topic`](super::ConfigBuilder::max_transmit_size_for_topic)).
     #[error("the message is too large")]
     MessageTooLarge,
     /// The time of the message is over ([`expires_at`](super::ConfigBuilder::expires_at)).
