@@ -314,6 +314,10 @@ impl ConfigBuilder {
 /// Setters that rust-libp2p's gossipsub does not have.
 impl ConfigBuilder {
     /// Changes parameters of the engine.
+    ///
+    /// Weights in `score` turn the peer score on, also for patterns of topics. `peer_score`, `set_application_score` and
+    /// `set_topic_params` of the behaviour work then; [`with_peer_score`](super::Behaviour::with_peer_score), which takes topics
+    /// by name only, would replace these parameters.
     pub fn limits(&mut self, change: impl FnOnce(&mut LimitsConfig<TopicName>)) -> &mut Self {
         change(&mut self.config.limits);
         self

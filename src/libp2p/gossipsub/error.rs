@@ -150,7 +150,7 @@ pub enum ScoreError {
     /// The score was set before.
     #[error("the peer score was set before: change the parameters of topics by set_topic_params")]
     AlreadySet,
-    /// There is no score: call `with_peer_score` first.
+    /// There is no score: call `with_peer_score` first, or give the configuration weights by `limits`.
     #[error("there is no peer score: call with_peer_score first")]
     NotSet,
     /// The engine runs already: the score is turned on before the swarm is polled and before the first publication.

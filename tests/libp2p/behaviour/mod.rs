@@ -10,6 +10,7 @@ mod mixed;
 mod publish_batch;
 mod relay;
 mod runtimes;
+mod scores;
 mod settings;
 #[cfg(feature = "snappy")]
 mod snappy;
