@@ -4,11 +4,7 @@
 use ::libp2p::{Multiaddr, PeerId};
 
 use super::{
-    codec::{
-        decode::decode_frame,
-        encode::{EncodeError, fragments},
-        entry::RpcError,
-    },
+    codec::{decode::decode_frame, encode::fragments, encode_error::EncodeError, entry::RpcError},
     connection::{
         lanes::{Item, Lanes},
         packing::pack,

@@ -1,5 +1,4 @@
-//! Topic names and message ids. A clone shares the bytes. The codec checks the lengths of all that is read, and of the
-//! names that are written.
+//! Topic names and message ids. A clone shares the bytes; the codec checks the lengths.
 
 use std::{fmt, sync::Arc};
 

@@ -252,7 +252,7 @@ pub use ::libp2p::{Multiaddr, PeerId, StreamProtocol, identity::Keypair};
 pub use crate::network::LateVerdict;
 pub use crate::network::ProtocolVersion;
 pub use codec::{
-    encode::EncodeError,
+    encode_error::EncodeError,
     entry::RpcError,
     frame::{FrameDecoder, FrameError},
     limits::WireLimits,

@@ -1,6 +1,6 @@
 //! The limits on what is read from and written to a peer. A frame or a name that is too long costs the peer its stream;
 //! entries beyond a limit for reading are ignored. What this node sends is checked against the limits for writing before
-//! it is queued, topic names before they are encoded.
+//! it is queued, names and ids before they are encoded.
 
 use crate::libp2p::ids::TopicName;
 
@@ -23,7 +23,7 @@ pub struct WireLimits {
     pub max_control_in: usize,
     /// Most message ids, over all IHAVEs, IWANTs and IDONTWANTs, in an RPC that is read.
     pub max_ids_in: usize,
-    /// The longest message id that is read.
+    /// The longest message id that is read or written. Longer ones are left out of what is offered, requested and declined.
     pub max_id_length: usize,
     /// Most peers, over all PRUNEs, in an RPC that is read.
     pub max_px_in: usize,
