@@ -4,11 +4,7 @@
 use ::libp2p::{Multiaddr, PeerId};
 
 use super::{
-    codec::{
-        decode::decode_frame,
-        encode::{EncodeError, fragments},
-        entry::RpcError,
-    },
+    codec::{decode::decode_frame, encode::fragments, encode_error::EncodeError, entry::RpcError},
     connection::{
         lanes::{Item, Lanes},
         packing::pack,
@@ -54,7 +50,8 @@ pub fn write(
 
 /// Whether the record that came with a recommended peer is valid, and the addresses at which that peer would be dialled.
 pub fn addresses(px: &PxPeer<PeerId>, network: &Libp2pNetwork) -> (bool, Vec<Multiaddr>) {
-    let outcome = px.record.as_ref().map(|record| network.state().add_px_record(px.peer, record));
+    let record = px.record.as_ref();
+    let outcome = record.map(|record| network.state().add_px_record(px.peer, record, AddressFilter::Any));
     let valid = matches!(outcome, Some(PeerRecordOutcome::Stored | PeerRecordOutcome::NotNewer));
-    (valid, network.state().addresses_of(&px.peer, AddressFilter::Any))
+    (valid, network.state().addresses_of(&px.peer))
 }

@@ -13,7 +13,8 @@ use unsigned_varint::encode;
 pub struct TopicName(Arc<str>);
 
 impl TopicName {
-    /// Creates a topic name. The name is checked only when it is published to or sent.
+    /// Creates a topic name. Its length is checked when it is published to or sent
+    /// ([`max_topic_length`](super::WireLimits::max_topic_length)): peers never learn of a topic with a longer name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }

@@ -252,7 +252,7 @@ pub use ::libp2p::{Multiaddr, PeerId, StreamProtocol, identity::Keypair};
 pub use crate::network::LateVerdict;
 pub use crate::network::ProtocolVersion;
 pub use codec::{
-    encode::EncodeError,
+    encode_error::EncodeError,
     entry::RpcError,
     frame::{FrameDecoder, FrameError},
     limits::WireLimits,
@@ -281,8 +281,9 @@ pub use network::{
 pub use node::engine::{Engine, OutputSource, OutputStream, RefusedInput};
 #[cfg(feature = "libp2p-node")]
 pub use node::{
-    builder::{Node, NodeBuilder, NodeStartError, PublishError},
+    builder::{Node, NodeBuilder},
     driver::NodeDriver,
+    error::{NodeStartError, PublishError},
     handle::{CommandError, NodeEvent, NodeHandle, PeerInfo},
 };
 pub use signature::{

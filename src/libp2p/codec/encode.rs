@@ -10,6 +10,7 @@ use ::libp2p::PeerId;
 
 use super::{
     WireNetwork,
+    encode_error::EncodeError,
     limits::WireLimits,
     protobuf::{
         ProtoReader, Value, field, field_length, put_bytes, put_integer, put_optional, put_signed_fields,
@@ -20,7 +21,7 @@ use crate::{
         bounded_map::BoundedMap,
         ids::{MessageId, TopicName},
         memory::{MemoryCharge, TransportMemory},
-        message::{Message, SignatureError},
+        message::Message,
     },
     network::{FullMessage, P2pMessage, PxPeer},
 };
@@ -99,23 +100,6 @@ fn first_field(message: &[u8]) -> &[u8] {
         Some(Ok((_, Value::Bytes(bytes)))) => bytes,
         _ => &[],
     }
-}
-
-/// Why a message of the engine can't be encoded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EncodeError {
-    /// The message needs a larger frame than peers accept.
-    #[error("{length} bytes exceed the limit of {max}")]
-    TooLarge {
-        /// The length of the encoded message, in bytes.
-        length: usize,
-        /// The limit, in bytes.
-        max: usize,
-    },
-    /// The message breaks the signature policy and must not be forwarded.
-    #[error("the message is not valid: {0}")]
-    Signature(SignatureError),
 }
 
 /// Most bytes of a frame's length prefix and of the control part's tag and length.
@@ -201,11 +185,14 @@ impl<N: WireNetwork> Encoder<N> {
 /// Encodes `message` as fragments; none for a ping, which has no wire form.
 ///
 /// # Errors
-/// A fragment exceeds the limits, or the message breaks the signature policy.
+/// The name of the topic, all ids or a fragment exceed the limits, or the message breaks the signature policy.
 pub(in crate::libp2p) fn fragments<N: WireNetwork>(
     message: &P2pMessage<N>,
     limits: &WireLimits,
 ) -> Result<Vec<Fragment>, EncodeError> {
+    message.topic().map_or(Ok(()), |topic| check_topic(topic, limits))?;
+    check_ids(message, limits)?;
+    let longest = limits.max_id_length;
     let fragments = match message {
         P2pMessage::Subscribe { topic, .. } => vec![subscription(topic, true)],
         P2pMessage::Unsubscribe { topic } => vec![subscription(topic, false)],
@@ -217,7 +204,7 @@ pub(in crate::libp2p) fn fragments<N: WireNetwork>(
             let seconds = backoff.as_secs().saturating_add(u64::from(backoff.subsec_nanos() > 0));
             vec![prune(topic, px, seconds)]
         }
-        P2pMessage::IHave { topic, message_ids } => chunks(message_ids)
+        P2pMessage::IHave { topic, message_ids } => chunks(message_ids, longest)
             .map(|ids| {
                 entry(Kind::IHave, field::control::IHAVE, |out| {
                     put_topic(out, topic);
@@ -225,19 +212,44 @@ pub(in crate::libp2p) fn fragments<N: WireNetwork>(
                 })
             })
             .collect(),
-        P2pMessage::IWant { message_ids } => id_lists(Kind::IWant, field::control::IWANT, message_ids),
+        P2pMessage::IWant { message_ids } => {
+            id_lists(Kind::IWant, field::control::IWANT, message_ids, longest)
+        }
         P2pMessage::FullMessage(full) => vec![full_message(full)?],
         P2pMessage::IDontWant { message_ids } => {
             // One id each, so that their number is that of the entries of an RPC.
             message_ids
                 .chunks(1)
-                .flat_map(|id| id_lists(Kind::IDontWant, field::control::IDONTWANT, id))
+                .flat_map(|id| id_lists(Kind::IDontWant, field::control::IDONTWANT, id, longest))
                 .collect()
         }
         P2pMessage::Ping => Vec::new(),
     };
     fragments.iter().try_for_each(|fragment| check_size(fragment, limits))?;
     Ok(fragments)
+}
+
+fn check_topic(topic: &TopicName, limits: &WireLimits) -> Result<(), EncodeError> {
+    if limits.allow_topic(topic) {
+        return Ok(());
+    }
+    Err(EncodeError::BadTopic { length: topic.as_str().len(), max: limits.max_topic_length })
+}
+
+/// Refuses a list of which no id may be sent.
+fn check_ids<N: WireNetwork>(message: &P2pMessage<N>, limits: &WireLimits) -> Result<(), EncodeError> {
+    let (P2pMessage::IHave { message_ids, .. }
+    | P2pMessage::IWant { message_ids }
+    | P2pMessage::IDontWant { message_ids }) = message
+    else {
+        return Ok(());
+    };
+    match message_ids.iter().map(|id| id.as_bytes().len()).min() {
+        Some(length) if length > limits.max_id_length => {
+            Err(EncodeError::LongId { length, max: limits.max_id_length })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_size(fragment: &Fragment, limits: &WireLimits) -> Result<(), EncodeError> {
@@ -309,8 +321,12 @@ pub(in crate::libp2p) fn encoded_length(topic: &TopicName, message: &Message) ->
     fields.into_iter().filter_map(|(field, length)| Some(field_length(field, length?))).sum()
 }
 
-/// Splits `ids` into runs of about [`ENTRY_TARGET`] bytes.
-fn chunks(ids: &[MessageId]) -> impl Iterator<Item = &[MessageId]> {
+/// Splits `ids` into runs of about [`ENTRY_TARGET`] bytes. Leaves those of more than `longest` bytes out.
+fn chunks(ids: &[MessageId], longest: usize) -> impl Iterator<Item = &[MessageId]> {
+    ids.split(move |id| id.as_bytes().len() > longest).flat_map(runs)
+}
+
+fn runs(ids: &[MessageId]) -> impl Iterator<Item = &[MessageId]> {
     let mut size = 0;
     ids.chunk_by(move |id, _| {
         size += id.as_bytes().len() + 4;
@@ -331,9 +347,9 @@ fn entry(kind: Kind, field: u64, write: impl FnOnce(&mut Vec<u8>)) -> Fragment {
 }
 
 /// IWANTs or IDONTWANTs of these ids.
-fn id_lists(kind: Kind, number: u64, ids: &[MessageId]) -> Vec<Fragment> {
-    let entries =
-        chunks(ids).map(|ids| entry(kind, number, |out| put_ids(out, field::id_list::MESSAGE_IDS, ids)));
+fn id_lists(kind: Kind, number: u64, ids: &[MessageId], longest: usize) -> Vec<Fragment> {
+    let entries = chunks(ids, longest)
+        .map(|ids| entry(kind, number, |out| put_ids(out, field::id_list::MESSAGE_IDS, ids)));
     entries.collect()
 }
 

@@ -1,6 +1,8 @@
 //! The limits on what is read from and written to a peer. A frame or a name that is too long costs the peer its stream;
 //! entries beyond a limit for reading are ignored. What this node sends is checked against the limits for writing before
-//! it is encoded.
+//! it is queued, names and ids before they are encoded.
+
+use crate::libp2p::ids::TopicName;
 
 /// Limits on frames and on the entries of an RPC, in both directions. Sizes are in bytes.
 ///
@@ -21,11 +23,11 @@ pub struct WireLimits {
     pub max_control_in: usize,
     /// Most message ids, over all IHAVEs, IWANTs and IDONTWANTs, in an RPC that is read.
     pub max_ids_in: usize,
-    /// The longest message id that is read.
+    /// The longest message id that is read or written. Longer ones are left out of what is offered, requested and declined.
     pub max_id_length: usize,
     /// Most peers, over all PRUNEs, in an RPC that is read.
     pub max_px_in: usize,
-    /// The longest topic name that is read or written.
+    /// The longest topic name that is read or written. What concerns a topic with an empty or a longer name is not sent.
     pub max_topic_length: usize,
     /// The largest frame that is written, with its length prefix. A message that needs more is not sent.
     pub max_frame_out: usize,
@@ -48,6 +50,11 @@ impl WireLimits {
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
+    }
+
+    /// Whether peers accept the name of this topic.
+    pub(in crate::libp2p) fn allow_topic(&self, topic: &TopicName) -> bool {
+        (1..=self.max_topic_length).contains(&topic.as_str().len())
     }
 }
 

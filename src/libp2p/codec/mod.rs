@@ -3,6 +3,7 @@
 
 pub(super) mod decode;
 pub(super) mod encode;
+pub(super) mod encode_error;
 pub(super) mod entry;
 pub(super) mod frame;
 pub(super) mod limits;

@@ -86,9 +86,7 @@ mod tests {
     use crate::{
         libp2p::{
             codec::{
-                decode::decode_frame,
-                encode::{EncodeError, fragments},
-                frame::FrameDecoder,
+                decode::decode_frame, encode::fragments, encode_error::EncodeError, frame::FrameDecoder,
             },
             connection::lanes::Item,
             ids::{MessageId, TopicName},
@@ -269,6 +267,27 @@ mod tests {
             assert_eq!(joined(received), [Message::IDontWant { message_ids: ids.clone() }]);
             let counts: Vec<_> = frames.iter().map(|frame| idontwant_ids(frame, &network)).collect();
             assert_eq!(counts, [10, 10, 5]);
+        }
+    }
+
+    /// The receiver of an id that is too long refuses the whole frame.
+    #[test]
+    fn ids_that_peers_do_not_read_are_left_out() {
+        let network = network();
+        let longest = network.limits().max_id_length;
+        let lists = |lengths: &[usize]| {
+            let ids: Vec<MessageId> = lengths.iter().map(|length| vec![7; *length].into()).collect();
+            by_lane(vec![
+                Message::IHave { topic: "t".into(), message_ids: ids.clone() },
+                Message::IWant { message_ids: ids.clone() },
+                Message::IDontWant { message_ids: ids },
+            ])
+        };
+        let sent = lists(&[longest + 1, 20, longest, 2 * longest, 7]);
+        assert_eq!(joined(transmit(&network, &sent).0), lists(&[20, longest, 7]));
+        for list in lists(&[2 * longest, longest + 1]) {
+            let error = fragments(&list, network.limits()).unwrap_err();
+            assert_eq!(error, EncodeError::LongId { length: longest + 1, max: longest });
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
     message::{Event, MessageAcceptance, PeerKind},
     peers::Peers,
     running::Running,
-    score::PeerScoreParams,
+    score::{self, SetScore},
     topic::{Hasher, Topic, TopicHash},
 };
 use crate::{
@@ -54,8 +54,7 @@ pub struct Behaviour {
     topics: BTreeSet<TopicHash>,
     /// The topics that are relayed, likewise.
     pub(super) relayed: BTreeSet<TopicHash>,
-    /// The parameters of the score, if it is on.
-    pub(super) score: Option<PeerScoreParams>,
+    pub(super) score: SetScore,
     pub(super) heartbeat_interval: Duration,
     pub(super) blacklist: Blacklist,
     pub(super) filter: Option<SubscriptionFilter>,
@@ -152,7 +151,7 @@ impl Behaviour {
             peers: Peers::default(),
             topics: BTreeSet::new(),
             relayed: BTreeSet::new(),
-            score: None,
+            score: SetScore::default(),
             blacklist,
             filter,
             events: VecDeque::new(),
@@ -238,7 +237,7 @@ impl Behaviour {
     /// reports: also that it is a duplicate, or that no peer is subscribed.
     ///
     /// # Errors
-    /// The message is too large, its topic has no valid name, the key can't sign, the transform fails, or the engine does
+    /// The message is too large for peers or for its topic, the topic has no valid name, the key can't sign, the transform fails, or the engine does
     /// not take the message.
     pub fn publish(
         &mut self,
@@ -248,6 +247,7 @@ impl Behaviour {
         let message = self.message(topic.into(), data.into())?;
         let message_id = message.message_id.clone();
         let running = self.running().map_err(PublishError::Engine)?;
+        running.check_size(&message)?;
         let ticket = running.worker().publish(message)?;
         running.follow(message_id.clone(), ticket);
         Ok(message_id)
@@ -296,11 +296,21 @@ impl Behaviour {
         self.peers.protocols()
     }
 
-    /// The score of a peer, which may be disconnected; `None` if no score is known, or without
-    /// [`with_peer_score`](Self::with_peer_score). As topics see it: deliveries since the last heartbeat are not included.
+    /// The score of a peer, which may be disconnected; `None` if no score is known, or if neither
+    /// [`with_peer_score`](Self::with_peer_score) nor [`limits`](super::ConfigBuilder::limits) has turned the score on. As
+    /// topics see it: deliveries since the last heartbeat are not included.
     pub fn peer_score(&self, peer: &PeerId) -> Option<f64> {
-        self.score.as_ref()?;
-        self.worker.get()?.score(peer)
+        self.worker.get().filter(|_| self.has_score())?.score(peer)
+    }
+
+    /// Whether peers have scores, by the limits in force.
+    pub(super) fn has_score(&self) -> bool {
+        match &self.state {
+            State::Configured(settings) => score::is_on(&settings.config.limits.score),
+            State::Running(_) | State::Ended(_) => {
+                self.worker.get().is_some_and(|worker| score::is_on(&worker.limits().score))
+            }
+        }
     }
 
     // === Beyond rust-libp2p's gossipsub ===

@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use actix::ArbiterHandle;
 
 use super::{
-    error::ConfigBuilderError, message_ids::MessageIds, message_life::ExpiryFn, score, topic::TopicHash,
+    error::ConfigBuilderError, message_ids::MessageIds, message_life::ExpiryFn, room::make_room, score,
+    topic::TopicHash,
 };
 use crate::{
     libp2p::{
@@ -185,6 +186,8 @@ impl ConfigBuilder {
         /// The size from which on IDONTWANT is sent, in bytes of memory, a little more than those on the wire. 0 disables
         /// it.
         idontwant_message_size_threshold: usize => limits.extensions.idontwant_message_size;
+        /// Whether IDONTWANT is sent for large messages of our own too, before the messages.
+        idontwant_on_publish: bool => limits.extensions.idontwant_on_publish;
         /// Most items of the send queue of one connection.
         connection_handler_queue_len: usize => transport.queue.max_items;
         /// Most messages that are read of one RPC.
@@ -208,7 +211,9 @@ impl ConfigBuilder {
         self
     }
 
-    /// The largest frame that is read and written. A payload may have about 1,280 bytes less, for the signature.
+    /// The largest frame that is read and written. A payload may have about 1,280 bytes less, for the signature. Above 4 MiB
+    /// [`build`](Self::build) raises the bounds of the send queues and of the transport's memory, unless
+    /// [`transport`](Self::transport) has set them.
     pub fn max_transmit_size(&mut self, bytes: usize) -> &mut Self {
         let wire = &mut self.config.wire;
         (wire.max_frame_in, wire.max_frame_out) = (bytes, bytes);
@@ -309,6 +314,10 @@ impl ConfigBuilder {
 /// Setters that rust-libp2p's gossipsub does not have.
 impl ConfigBuilder {
     /// Changes parameters of the engine.
+    ///
+    /// Weights in `score` turn the peer score on, also for patterns of topics. `peer_score`, `set_application_score` and
+    /// `set_topic_params` of the behaviour work then; [`with_peer_score`](super::Behaviour::with_peer_score), which takes topics
+    /// by name only, would replace these parameters.
     pub fn limits(&mut self, change: impl FnOnce(&mut LimitsConfig<TopicName>)) -> &mut Self {
         change(&mut self.config.limits);
         self
@@ -343,7 +352,8 @@ impl ConfigBuilder {
     /// Checks the parameters.
     ///
     /// # Errors
-    /// Parameters violate rules, or a protocol id is no protocol id.
+    /// Parameters violate rules, a protocol id is no protocol id, or a bound of the transport that is not the default has no
+    /// room for the largest frame.
     pub fn build(&self) -> Result<Config, ConfigBuilderError> {
         if self.invalid_protocol {
             return Err(ConfigBuilderError::InvalidProtocol);
@@ -353,6 +363,7 @@ impl ConfigBuilder {
             config.limits.seen_history_length = ticks(time, config.limits.heartbeat_interval);
         }
         Limits::try_from(config.limits.clone())?;
+        make_room(&mut config.transport, &config.wire)?;
         Ok(config)
     }
 }

@@ -26,7 +26,8 @@ pub enum PublishError {
     /// may request it.
     #[error("no peer is subscribed to the topic, or all of them have the message")]
     NoPeersSubscribedToTopic,
-    /// The message needs a larger frame than peers accept.
+    /// The message needs a larger frame than peers accept, or exceeds the limit of its topic
+    /// ([`max_transmit_size_for_topic`](super::ConfigBuilder::max_transmit_size_for_topic)).
     #[error("the message is too large")]
     MessageTooLarge,
     /// The time of the message is over ([`expires_at`](super::ConfigBuilder::expires_at)).
@@ -125,6 +126,18 @@ pub enum ConfigBuilderError {
     /// A protocol id does not begin with a slash.
     #[error("a protocol id begins with a slash")]
     InvalidProtocol,
+    /// A bound of the transport has no room for the largest frame: it would never be sent, or never be read.
+    #[error("{field} = {value}: must be at least {least}, for frames of {frame} bytes")]
+    NoRoom {
+        /// The bound.
+        field: &'static str,
+        /// Its value, in bytes.
+        value: usize,
+        /// Its least value, in bytes.
+        least: usize,
+        /// The largest frame, in bytes.
+        frame: usize,
+    },
 }
 
 /// Why score parameters are not accepted.
@@ -137,7 +150,7 @@ pub enum ScoreError {
     /// The score was set before.
     #[error("the peer score was set before: change the parameters of topics by set_topic_params")]
     AlreadySet,
-    /// There is no score: call `with_peer_score` first.
+    /// There is no score: call `with_peer_score` first, or give the configuration weights by `limits`.
     #[error("there is no peer score: call with_peer_score first")]
     NotSet,
     /// The engine runs already: the score is turned on before the swarm is polled and before the first publication.

@@ -74,6 +74,7 @@ mod peers;
 mod poll;
 mod publish_batch;
 mod relay;
+mod room;
 mod running;
 mod score;
 mod topic;

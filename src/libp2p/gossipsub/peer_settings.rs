@@ -7,7 +7,7 @@ use ::libp2p::PeerId;
 use super::{
     behaviour::{Behaviour, State},
     error::ScoreError,
-    score::{self, PeerScoreParams, PeerScoreThresholds, TopicScoreParams},
+    score::{self, PeerScoreParams, PeerScoreThresholds, SetScore, TopicScoreParams},
     topic::{Hasher, Topic},
 };
 use crate::{
@@ -76,7 +76,8 @@ impl Behaviour {
 // === Scores ===
 
 impl Behaviour {
-    /// Turns the peer score on. Call it before the swarm is polled and before the first publication.
+    /// Turns the peer score on. Call it before the swarm is polled and before the first publication. Replaces a score of
+    /// [`limits`](super::ConfigBuilder::limits).
     ///
     /// # Errors
     /// The parameters violate rules, the score was set before, or the engine runs.
@@ -85,7 +86,7 @@ impl Behaviour {
         parameters: PeerScoreParams,
         thresholds: PeerScoreThresholds,
     ) -> Result<(), ScoreError> {
-        if self.score.is_some() {
+        if self.score.decay_interval.is_some() {
             return Err(ScoreError::AlreadySet);
         }
         let State::Configured(settings) = &mut self.state else { return Err(ScoreError::Running) };
@@ -93,11 +94,14 @@ impl Behaviour {
         score::apply(&mut limits, &parameters, &thresholds);
         Limits::try_from(limits.clone())?;
         settings.config.limits = limits;
-        self.score = Some(parameters);
+        self.score = SetScore { decay_interval: Some(parameters.decay_interval), topics: parameters.topics };
         Ok(())
     }
 
-    /// Sets the score parameters of a topic. A running engine keeps the counters of peers.
+    /// Sets the score parameters of a topic. A running engine keeps the counters of peers. Without
+    /// [`with_peer_score`](Self::with_peer_score) counters decay by these factors every
+    /// [`score_cleanup_ticks`](crate::LimitsConfig::score_cleanup_ticks) heartbeats, as by those of
+    /// [`limits`](super::ConfigBuilder::limits).
     ///
     /// # Errors
     /// The parameters violate rules, there is no score, or the engine has ended.
@@ -107,8 +111,13 @@ impl Behaviour {
         parameters: TopicScoreParams,
     ) -> Result<(), ScoreError> {
         let topic = topic.hash();
-        let Some(score) = &mut self.score else { return Err(ScoreError::NotSet) };
-        let exponent = score::decay_exponent(score.decay_interval, self.heartbeat_interval);
+        if !self.has_score() {
+            return Err(ScoreError::NotSet);
+        }
+        let exponent = self
+            .score
+            .decay_interval
+            .map_or(1.0, |interval| score::decay_exponent(interval, self.heartbeat_interval));
         let (limits, weight) = (parameters.to_limits(exponent), parameters.topic_weight);
         match &mut self.state {
             State::Configured(settings) => {
@@ -119,20 +128,22 @@ impl Behaviour {
             State::Running(running) => running.worker().set_topic_score(topic.clone(), limits, weight)?,
             State::Ended(_) => return Err(ChangeRefused::from(EngineStopped).into()),
         }
-        score.topics.insert(topic, parameters);
+        self.score.topics.insert(topic, parameters);
         Ok(())
     }
 
-    /// The score parameters of a topic, if it has some.
+    /// The score parameters of a topic, if it has some of [`with_peer_score`](Self::with_peer_score) or
+    /// [`set_topic_params`](Self::set_topic_params). Those in force, also of [`limits`](super::ConfigBuilder::limits):
+    /// [`Worker::topic_score`](crate::Worker::topic_score).
     pub fn get_topic_params<H: Hasher>(&self, topic: &Topic<H>) -> Option<&TopicScoreParams> {
-        self.score.as_ref()?.topics.get(&topic.hash())
+        self.score.topics.get(&topic.hash())
     }
 
     /// Sets the application's part (P5) of the score of a peer. Returns false without a score, and for a peer that is neither
     /// connected nor remembered.
     pub fn set_application_score(&mut self, peer: &PeerId, score: f64) -> bool {
         let known = self.peers.is_connected(peer) || self.peer_score(peer).is_some();
-        let Some(worker) = self.worker.get().filter(|_| known && self.score.is_some()) else { return false };
+        let Some(worker) = self.worker.get().filter(|_| known && self.has_score()) else { return false };
         worker.app_input(AppInput::SetApplicationScore { peer: *peer, score }).is_ok()
     }
 }

@@ -21,6 +21,7 @@ impl Behaviour {
         let messages = messages.collect::<Result<Vec<_>, _>>()?;
         let ids: Vec<_> = messages.iter().map(|message| message.message_id.clone()).collect();
         let running = self.running().map_err(PublishError::Engine)?;
+        messages.iter().try_for_each(|message| running.check_size(message))?;
         let tickets = running.worker().publish_batch(messages)?;
         for (message_id, ticket) in ids.iter().zip(tickets) {
             running.follow(message_id.clone(), ticket);

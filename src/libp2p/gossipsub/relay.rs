@@ -49,8 +49,7 @@ impl Behaviour {
     /// The name of a topic that may be joined.
     pub(super) fn check_topic<H: Hasher>(&self, topic: &Topic<H>) -> Result<TopicHash, SubscriptionError> {
         let topic = topic.hash();
-        let max = self.network().limits().max_topic_length;
-        if topic.as_str().is_empty() || topic.as_str().len() > max {
+        if !self.network().limits().allow_topic(&topic) {
             return Err(SubscriptionError::InvalidTopic);
         }
         if self.filter.as_ref().is_some_and(|filter| !filter.allows(&topic)) {

@@ -17,13 +17,14 @@ use super::{
 };
 use crate::{
     libp2p::{
+        codec::encode::encoded_length,
         ids::MessageId,
         network::{Libp2pNetwork, Unvalidated},
         node::{engine_inputs::EngineInputs, transfer::poll_transfer},
         swarm::behaviour::Behaviour as Transport,
     },
     limits::Limits,
-    network::AppOutput,
+    network::{AppOutput, FullMessage},
     worker::{AppOutputs, P2pOutputs, PublishReport, PublishTicket, Started, Worker},
 };
 
@@ -81,6 +82,18 @@ impl Running {
 
     pub(super) fn worker(&self) -> &Worker<Libp2pNetwork> {
         &self.inputs.engine
+    }
+
+    /// Compares a message of ours with the limit in force for its topic, which the engine applies too.
+    ///
+    /// # Errors
+    /// The message is too large.
+    pub(super) fn check_size(&self, message: &FullMessage<Libp2pNetwork>) -> Result<(), PublishError> {
+        let parameters = self.worker().topic_parameters(&message.topic);
+        match parameters.is_too_large(|| encoded_length(&message.topic, &message.message)) {
+            true => Err(PublishError::MessageTooLarge),
+            false => Ok(()),
+        }
     }
 
     /// Reports on a publication when it is done.

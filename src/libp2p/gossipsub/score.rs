@@ -64,6 +64,14 @@ impl Default for PeerScoreParams {
     }
 }
 
+/// What the application has set of the score, besides the limits that follow from it.
+#[derive(Debug, Default)]
+pub(super) struct SetScore {
+    /// The interval of [`PeerScoreParams`]. `None`: the score has its parameters from the configuration, or is off.
+    pub(super) decay_interval: Option<Duration>,
+    pub(super) topics: HashMap<TopicHash, TopicScoreParams>,
+}
+
 /// The scores below which a peer loses rights. The defaults are those of rust-libp2p's gossipsub.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerScoreThresholds {
@@ -192,8 +200,8 @@ pub fn score_parameter_decay_with_base(decay: Duration, base: Duration, decay_to
     decay_to_zero.powf(base.as_secs_f64() / decay.as_secs_f64())
 }
 
-/// Sets all weights to 0, and no thresholds.
-pub(super) fn disable(limits: &mut LimitsConfig<TopicName>) {
+/// A score whose weights are all 0.
+fn none() -> ScoreLimits<TopicName> {
     let parameters = TopicScoreLimits::default().with(|topic| {
         topic.time_in_mesh_weight = 0.0;
         topic.first_message_deliveries_weight = 0.0;
@@ -201,13 +209,23 @@ pub(super) fn disable(limits: &mut LimitsConfig<TopicName>) {
         topic.mesh_failure_penalty_weight = 0.0;
         topic.invalid_message_deliveries_weight = 0.0;
     });
-    limits.score = ScoreLimits::default().with(|score| {
+    ScoreLimits::default().with(|score| {
         score.topics = TopicScores::Single { parameters };
         score.behaviour_penalty_weight = 0.0;
         score.app_specific_weight = 0.0;
         score.ip_colocation_weight = 0.0;
         score.topic_score_cap = None;
-    });
+    })
+}
+
+/// Whether peers have scores: the parameters are not those of [`disable`].
+pub(super) fn is_on(score: &ScoreLimits<TopicName>) -> bool {
+    *score != none()
+}
+
+/// Sets all weights to 0, and no thresholds.
+pub(super) fn disable(limits: &mut LimitsConfig<TopicName>) {
+    limits.score = none();
     limits.extensions.graylist_threshold = None;
     limits.extensions.disconnect_threshold = None;
     // Every median is 0, and every peer has enough score for PX.
@@ -288,6 +306,7 @@ mod tests {
     fn peers_are_recommended_also_without_a_score() {
         let mut limits = LimitsConfig::<TopicName>::default();
         disable(&mut limits);
+        assert!(!is_on(&limits.score) && is_on(&ScoreLimits::default()));
         assert_eq!(limits.accept_px_threshold, 0.0);
         assert!(Limits::try_from(limits).is_ok());
     }

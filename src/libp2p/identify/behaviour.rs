@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(count(PeerRecordOutcome::TooMany), 100 - verified);
         identify.on_report(peer, report(101), start + MINUTE);
         assert_eq!(count(PeerRecordOutcome::Stored), verified + 1);
-        let addresses = network.state().addresses_of(&peer, filter);
+        let addresses = network.state().addresses_of(&peer);
         assert_eq!(addresses, ["/ip4/8.8.8.8/tcp/101".parse::<Multiaddr>().unwrap()]);
         // Nothing is stored of a peer that has disconnected.
         identify.on_report(PeerId::random(), report(102), start);

@@ -65,9 +65,8 @@ impl Libp2pNetwork {
 
     fn check_size(&self, topic: &TopicName, length: usize) -> Result<(), AuthorError> {
         let limits = &self.hooks.limits;
-        let name = topic.as_str().len();
-        if name == 0 || name > limits.max_topic_length {
-            return Err(AuthorError::BadTopic { length: name, max: limits.max_topic_length });
+        if !limits.allow_topic(topic) {
+            return Err(AuthorError::BadTopic { length: topic.as_str().len(), max: limits.max_topic_length });
         }
         let max = self.max_payload(topic);
         if length > max { Err(AuthorError::TooLarge { length, max }) } else { Ok(()) }

@@ -8,16 +8,17 @@ use tracing::Instrument;
 
 use super::{
     driver::NodeDriver,
-    handle::{CommandError, NodeEvent, NodeHandle},
+    error::{NodeStartError, PublishError},
+    handle::{NodeEvent, NodeHandle},
 };
 use crate::{
-    AppOutputs, EngineStopped, InvalidLimits, Limits, LimitsConfig, PublishTicket, Refused, StartError,
-    Started, Worker, WorkerBuilder,
+    AppOutputs, EngineStopped, Limits, LimitsConfig, PublishTicket, Started, Worker, WorkerBuilder,
     libp2p::{
+        codec::limits::WireLimits,
         ids::TopicName,
-        network::{AuthorError, Libp2pNetwork},
+        network::Libp2pNetwork,
         signature::policy::SignaturePolicy,
-        swarm::builder::{TransportConfig, TransportError, swarm},
+        swarm::builder::{TransportConfig, swarm},
     },
     protocol::RemainingBackoff,
 };
@@ -82,44 +83,6 @@ pub struct NodeBuilder {
 }
 
 type EngineSettings = dyn FnOnce(WorkerBuilder<Libp2pNetwork>) -> WorkerBuilder<Libp2pNetwork>;
-
-/// Why a node could not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NodeStartError {
-    /// A listen or dial address can't be parsed.
-    #[error("not an address: {0}")]
-    Address(String),
-    /// The limits break rules.
-    #[error(transparent)]
-    Limits(#[from] InvalidLimits),
-    /// The engine can't start.
-    #[error(transparent)]
-    Engine(#[from] StartError),
-    /// The swarm can't be created.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    /// The node can't listen on an address, or can't dial one.
-    #[error("{address}: {error}")]
-    Command {
-        /// The address.
-        address: Multiaddr,
-        /// What is wrong.
-        error: CommandError,
-    },
-}
-
-/// Why a message was not published.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// The message can't be created.
-    #[error(transparent)]
-    Message(#[from] AuthorError),
-    /// The engine does not take the message.
-    #[error("the engine does not take the message: {0}")]
-    Refused(#[from] Refused),
-}
 
 impl Node {
     /// Begins a node whose identity is `key`. By default the key also signs its messages.
@@ -323,7 +286,7 @@ impl NodeBuilder {
     /// If the future is dropped, the node may have been started in part; its connections then close.
     ///
     /// # Errors
-    /// An address or the limits are invalid, the engine can't start a thread, or the node can't listen or dial. In each
+    /// An address, a topic's name or the limits are invalid, the engine can't start a thread, or the node can't listen or dial. In each
     /// case nothing stays running.
     pub async fn start(self) -> Result<(Node, AppOutputs<Libp2pNetwork>), NodeStartError> {
         if let Some(bad_address) = self.bad_address {
@@ -337,6 +300,7 @@ impl NodeBuilder {
                 .refuse_replays(limits.extensions.replay_check_authors)
                 .build()
         });
+        check_topics(&self.topics, network.limits())?;
         // The limits are checked with what the network does.
         limits.extensions.replay_check_authors = network.replay_check_authors();
         let limits = Limits::try_from(limits)?;
@@ -371,6 +335,16 @@ impl NodeBuilder {
                 None
             }
         }
+    }
+}
+
+/// Refuses topics of which peers would never learn.
+fn check_topics(topics: &[TopicName], limits: &WireLimits) -> Result<(), NodeStartError> {
+    match topics.iter().find(|topic| !limits.allow_topic(topic)) {
+        Some(topic) => {
+            Err(NodeStartError::BadTopic { length: topic.as_str().len(), max: limits.max_topic_length })
+        }
+        None => Ok(()),
     }
 }
 

@@ -8,6 +8,8 @@ pub(super) mod driver;
 pub(super) mod engine;
 pub(super) mod engine_inputs;
 #[cfg(feature = "libp2p-node")]
+pub(super) mod error;
+#[cfg(feature = "libp2p-node")]
 pub(super) mod handle;
 mod pending_inputs;
 pub(super) mod transfer;

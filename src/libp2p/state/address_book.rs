@@ -59,13 +59,11 @@ impl AddressBook {
         addresses: impl IntoIterator<Item = Multiaddr>,
         filter: AddressFilter,
     ) -> Option<Multiaddr> {
-        let reported = addresses.into_iter().take(MAX_REPORTED);
-        let (mut allowed, refused): (Vec<_>, Vec<_>) = reported.partition(|address| filter.allows(address));
-        allowed.truncate(MAX_ADDRESSES);
+        let (allowed, refused) = allowed(addresses.into_iter().take(MAX_REPORTED), filter);
         if !allowed.is_empty() {
             self.listen.insert(peer, allowed);
         }
-        refused.into_iter().next()
+        refused
     }
 
     /// Stores one more listen address of `peer` in front of the others, if it may be dialled; otherwise returns it.
@@ -86,19 +84,25 @@ impl AddressBook {
         None
     }
 
-    /// Verifies the signed record that came with `peer` in a PRUNE, and stores its addresses if it is newer than what is
-    /// known. Called only for peers that are to be dialled, so that a PRUNE costs a bounded number of checks.
-    pub(in crate::libp2p) fn add_record(&mut self, peer: PeerId, record: &[u8]) -> PeerRecordOutcome {
-        let mut record = match verify(&peer, record) {
+    /// Verifies the signed record that came with `peer` in a PRUNE, and stores those of its addresses that may be dialled if
+    /// it is newer than what is known. Called only for peers that are to be dialled, so that a PRUNE costs a bounded number of
+    /// checks. Returns with the outcome an address that may not be dialled.
+    pub(in crate::libp2p) fn add_record(
+        &mut self,
+        peer: PeerId,
+        record: &[u8],
+        filter: AddressFilter,
+    ) -> (PeerRecordOutcome, Option<Multiaddr>) {
+        let VerifiedRecord { sequence, addresses } = match verify(&peer, record) {
             Ok(record) => record,
-            Err(outcome) => return outcome,
+            Err(outcome) => return (outcome, None),
         };
-        if self.signed.get(&peer).is_some_and(|known| known.sequence >= record.sequence) {
-            return PeerRecordOutcome::NotNewer;
+        if self.signed.get(&peer).is_some_and(|known| known.sequence >= sequence) {
+            return (PeerRecordOutcome::NotNewer, None);
         }
-        record.addresses.truncate(MAX_ADDRESSES);
-        self.signed.insert(peer, record);
-        PeerRecordOutcome::Stored
+        let (addresses, refused) = allowed(addresses, filter);
+        self.signed.insert(peer, VerifiedRecord { sequence, addresses });
+        (PeerRecordOutcome::Stored, refused)
     }
 
     /// The address of the last connection to `peer` that we dialled.
@@ -122,19 +126,24 @@ impl AddressBook {
         peers.map(|peer| (peer, addresses(&peer))).collect()
     }
 
-    /// All addresses at which `peer` may be dialled, the most reliable first, and one that may not.
-    pub(in crate::libp2p) fn addresses(
-        &mut self,
-        peer: &PeerId,
-        filter: AddressFilter,
-    ) -> (Vec<Multiaddr>, Option<Multiaddr>) {
+    /// All addresses at which `peer` may be dialled, the most reliable first.
+    pub(in crate::libp2p) fn addresses(&mut self, peer: &PeerId) -> Vec<Multiaddr> {
         let mut found: Vec<_> = self.dialled.touch(peer).cloned().into_iter().collect();
         found.extend(self.listen.touch(peer).into_iter().flatten().map(|address| address.clone()));
-        let signed = self.signed.touch(peer).into_iter().flat_map(|signed| signed.addresses.clone());
-        let (allowed, refused): (Vec<_>, Vec<_>) = signed.partition(|address| filter.allows(address));
-        found.extend(allowed);
-        (found, refused.into_iter().next())
+        found.extend(self.signed.touch(peer).into_iter().flat_map(|signed| signed.addresses.clone()));
+        found
     }
+}
+
+/// The first addresses that may be dialled, so that others don't use up their room, and one that may not.
+fn allowed(
+    addresses: impl IntoIterator<Item = Multiaddr>,
+    filter: AddressFilter,
+) -> (Vec<Multiaddr>, Option<Multiaddr>) {
+    let (mut allowed, refused): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| filter.allows(address));
+    allowed.truncate(MAX_ADDRESSES);
+    (allowed, refused.into_iter().next())
 }
 
 /// `address` without a peer id at its end, the form in which addresses are compared.
@@ -164,8 +173,8 @@ mod tests {
 
     use super::*;
 
-    fn addresses(book: &mut AddressBook, peer: &PeerId) -> Vec<Multiaddr> {
-        book.addresses(peer, AddressFilter::Any).0
+    fn add_record(book: &mut AddressBook, peer: PeerId, record: &[u8]) -> PeerRecordOutcome {
+        book.add_record(peer, record, AddressFilter::Any).0
     }
 
     #[test]
@@ -192,16 +201,16 @@ mod tests {
         // The sequence number is the time, in seconds.
         let (_, new) = std::iter::repeat_with(|| record(&key, 2)).find(|(next, _)| *next > first).unwrap();
         let port = |book: &mut AddressBook| {
-            let found = addresses(book, &peer);
+            let found = book.addresses(&peer);
             found.first().and_then(socket_address).map(|address| address.port())
         };
         for order in [[&old, &new], [&new, &old]] {
             let mut book = AddressBook::default();
             for record in order {
-                book.add_record(peer, record);
+                add_record(&mut book, peer, record);
                 // A record of another peer and an unsigned one change nothing.
-                assert_eq!(book.add_record(peer, &other_record(&other)), PeerRecordOutcome::OtherPeer);
-                assert_eq!(book.add_record(peer, b"garbage"), PeerRecordOutcome::Malformed);
+                assert_eq!(add_record(&mut book, peer, &other_record(&other)), PeerRecordOutcome::OtherPeer);
+                assert_eq!(add_record(&mut book, peer, b"garbage"), PeerRecordOutcome::Malformed);
             }
             assert_eq!(port(&mut book), Some(2));
         }
@@ -220,14 +229,18 @@ mod tests {
         let global: Multiaddr = "/ip4/8.8.8.8/tcp/4001".parse().unwrap();
         let mut book = AddressBook::default();
         // The private ones don't use up the room of the others.
-        let reported = std::iter::repeat_n(private.clone(), 20).chain([global.clone()]);
-        assert_eq!(book.add_listen(peer, reported, AddressFilter::Global), Some(private.clone()));
-        let record = PeerRecord::new_interop(&key, vec![private.clone(), global.clone()]).unwrap();
-        book.add_record(peer, &record.into_signed_envelope().into_protobuf_encoding());
-        let (found, refused) = book.addresses(&peer, AddressFilter::Global);
-        assert_eq!((found, refused), (vec![global.clone(), global.clone()], Some(private.clone())));
+        let reported = || std::iter::repeat_n(private.clone(), 20).chain([global.clone()]);
+        assert_eq!(book.add_listen(peer, reported(), AddressFilter::Global), Some(private.clone()));
+        let record = PeerRecord::new_interop(&key, reported().collect()).unwrap();
+        let record = record.into_signed_envelope().into_protobuf_encoding();
+        let stored = (PeerRecordOutcome::Stored, Some(private.clone()));
+        assert_eq!(book.add_record(peer, &record, AddressFilter::Global), stored);
+        // The same record again is not a second report of addresses.
+        let known = (PeerRecordOutcome::NotNewer, None);
+        assert_eq!(book.add_record(peer, &record, AddressFilter::Global), known);
+        assert_eq!(book.addresses(&peer), [global.clone(), global]);
         book.add_dialled(peer, private.clone());
-        assert_eq!(book.addresses(&peer, AddressFilter::Global).0[0], private);
+        assert_eq!(book.addresses(&peer)[0], private);
     }
 
     #[test]
@@ -237,12 +250,12 @@ mod tests {
         for port in [1, 2, 1] {
             assert_eq!(book.add_listen_address(peer, address(port), AddressFilter::Global), None);
         }
-        assert_eq!(addresses(&mut book, &peer), [address(1), address(2)]);
+        assert_eq!(book.addresses(&peer), [address(1), address(2)]);
         let private: Multiaddr = "/ip4/10.0.0.1/tcp/22".parse().unwrap();
         let refused = book.add_listen_address(peer, private.clone(), AddressFilter::Global);
         assert_eq!(refused, Some(private));
         (3..20).for_each(|port| drop(book.add_listen_address(peer, address(port), AddressFilter::Any)));
-        assert_eq!(addresses(&mut book, &peer).len(), MAX_ADDRESSES);
+        assert_eq!(book.addresses(&peer).len(), MAX_ADDRESSES);
     }
 
     #[test]
@@ -253,7 +266,7 @@ mod tests {
         book.keep([kept]);
         [kept, used, other].into_iter().for_each(|peer| book.add_dialled(peer, address.clone()));
         for _ in 0..MAX_PEERS - 1 {
-            assert_eq!(addresses(&mut book, &used).len(), 1);
+            assert_eq!(book.addresses(&used).len(), 1);
             book.add_dialled(PeerId::random(), address.clone());
         }
         assert!(book.dialled(&used).is_some() && book.dialled(&kept).is_some());
@@ -266,7 +279,7 @@ mod tests {
         let address = |port: usize| format!("/ip4/8.8.8.8/tcp/{port}").parse::<Multiaddr>().unwrap();
         let key = Keypair::generate_ed25519();
         let (recommended, record) = (key.public().to_peer_id(), other_record(&key));
-        assert_eq!(book.add_record(recommended, &record), PeerRecordOutcome::Stored);
+        assert_eq!(add_record(&mut book, recommended, &record), PeerRecordOutcome::Stored);
         let [first, second, reported] = std::array::from_fn(|_| PeerId::random());
         book.add_dialled(first, address(1));
         book.add_dialled(second, address(2));

@@ -84,10 +84,8 @@ impl TransportState {
     }
 
     /// All addresses at which `peer` may be dialled, the most reliable first.
-    pub(super) fn addresses_of(&self, peer: &PeerId, filter: AddressFilter) -> Vec<Multiaddr> {
-        let (addresses, refused) = self.addresses().addresses(peer, filter);
-        self.count_filtered(*peer, refused);
-        addresses
+    pub(super) fn addresses_of(&self, peer: &PeerId) -> Vec<Multiaddr> {
+        self.addresses().addresses(peer)
     }
 
     /// The records that peers sent of themselves, locked.
@@ -102,10 +100,16 @@ impl TransportState {
         outcome
     }
 
-    /// Verifies the record that came with a recommended peer, and stores its addresses.
-    pub(super) fn add_px_record(&self, peer: PeerId, record: &[u8]) -> PeerRecordOutcome {
-        let outcome = self.addresses().add_record(peer, record);
+    /// Verifies the record that came with a recommended peer, and stores those of its addresses that may be dialled.
+    pub(super) fn add_px_record(
+        &self,
+        peer: PeerId,
+        record: &[u8],
+        filter: AddressFilter,
+    ) -> PeerRecordOutcome {
+        let (outcome, refused) = self.addresses().add_record(peer, record, filter);
         self.count_record(outcome);
+        self.count_filtered(peer, refused);
         outcome
     }
 

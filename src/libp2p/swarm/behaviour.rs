@@ -262,7 +262,7 @@ impl NetworkBehaviour for Behaviour {
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         let Some(peer) = peer else { return Ok(Vec::new()) };
         self.check_blocked(peer)?;
-        Ok(self.state.addresses_of(&peer, self.config.addresses))
+        Ok(self.state.addresses_of(&peer))
     }
 
     fn handle_established_outbound_connection(

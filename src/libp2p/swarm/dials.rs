@@ -16,7 +16,10 @@ use ::libp2p::{
 
 use super::{config::BehaviourConfig, event::Event};
 use crate::{
-    libp2p::{network::Libp2pNetwork, state::TransportState},
+    libp2p::{
+        network::Libp2pNetwork,
+        state::{TransportState, address_filter::AddressFilter},
+    },
     network::{ConnectionRefusal, Origin, PeerRecordOutcome, PxDialOutcome},
 };
 
@@ -35,6 +38,7 @@ pub(super) struct Dials {
     max: usize,
     max_px: usize,
     px_rate: PxRate,
+    addresses: AddressFilter,
     state: Arc<TransportState>,
 }
 
@@ -63,7 +67,8 @@ impl Dials {
     pub(super) fn new(config: &BehaviourConfig, state: &Arc<TransportState>) -> Self {
         let (max, max_px, a_minute) = (config.max_dials, config.max_px_dials, config.max_px_dials_per_minute);
         let px_rate = PxRate { max: a_minute, left: a_minute, since: Instant::now() };
-        Self { in_progress: HashMap::new(), max, max_px, px_rate, state: Arc::clone(state) }
+        let (addresses, state) = (config.addresses, Arc::clone(state));
+        Self { in_progress: HashMap::new(), max, max_px, px_rate, addresses, state }
     }
 
     /// Dials a peer at its known addresses, unless too many dials are in progress. `record`: what came with a recommended
@@ -96,7 +101,7 @@ impl Dials {
         if !self.px_rate.try_take(now) {
             return Some(self.refuse_recommended(ConnectionRefusal::PxRate, peer));
         }
-        let stored = record.map(|record| self.state.add_px_record(peer, record));
+        let stored = record.map(|record| self.state.add_px_record(peer, record, self.addresses));
         if !matches!(stored, None | Some(PeerRecordOutcome::Stored | PeerRecordOutcome::NotNewer)) {
             self.state.count_px_dial(PxDialOutcome::BadRecord);
             return None;

@@ -11,7 +11,7 @@ use ::libp2p::{Multiaddr, PeerId};
 
 use crate::{
     libp2p::{
-        codec::encode::EncodeError,
+        codec::encode_error::EncodeError,
         connection::{
             capabilities::ProtocolId, inbound_stream::InboundError, lanes::LaneCounts, read_budget::Permit,
         },

@@ -4,11 +4,13 @@
 mod api;
 mod blacklist;
 mod ids;
+mod large;
 mod message_life;
 mod mixed;
 mod publish_batch;
 mod relay;
 mod runtimes;
+mod scores;
 mod settings;
 #[cfg(feature = "snappy")]
 mod snappy;

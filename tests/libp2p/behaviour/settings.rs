@@ -1,13 +1,17 @@
 //! Validation by the application, explicit peers, subscription filters and the names of topics.
 
+use std::time::Duration;
+
 use actix_gossipsub::{
-    P2pMessage,
-    libp2p::{fuzz, gossipsub::*},
+    P2pInput, P2pMessage,
+    libp2p::{BehaviourConfig, fuzz, gossipsub::*},
     protocol::Penalty,
 };
+use futures::StreamExt;
 use libp2p::{PeerId, gossipsub as official, identity::Keypair};
 
-use super::{Composed, ComposedEvent, Ours, behaviour, config, swarms::Node, theirs, topic};
+use super::{Composed, ComposedEvent, Ours, behaviour, config, ours_with, swarms::Node, theirs, topic};
+use crate::transport::support;
 
 impl Ours {
     async fn report(&self, id: &MessageId, source: PeerId, acceptance: MessageAcceptance) -> bool {
@@ -179,10 +183,46 @@ fn parameters_of_a_topic_are_set_by_name() {
 /// A PRUNE of v1.0 names no backoff. It had 60 s, whatever was configured.
 #[test]
 fn a_prune_without_backoff_has_the_configured_one() {
-    let backoff = std::time::Duration::from_secs(7);
+    let backoff = Duration::from_secs(7);
     let behaviour = behaviour(&Keypair::generate_ed25519(), config().prune_backoff(backoff));
     let frame = [&[0x1a, 8, 0x22, 6, 0x0a, 4], &b"news"[..]].concat();
     let (messages, _) = fuzz::read(&frame, behaviour.network()).unwrap();
     let prune = P2pMessage::Prune { topic: "news".into(), px: Vec::new(), backoff };
     assert_eq!(messages, [prune]);
+}
+
+/// The next inputs of an engine that there is not.
+async fn next_inputs(swarm: &mut support::Ours) -> Vec<support::Input> {
+    let next = tokio::time::timeout(Duration::from_secs(30), swarm.select_next_some()).await;
+    support::gossipsub_event(next.expect("the node goes on")).map(support::inputs).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idontwant_precedes_a_publication_if_that_is_on() {
+    for enabled in [false, true] {
+        let mut config = config();
+        config.idontwant_message_size_threshold(1_000).idontwant_on_publish(enabled);
+        let node = ours_with(&config).await;
+        let (mut peer, _) = support::ours(BehaviourConfig::default());
+        peer.dial(node.address.clone()).unwrap();
+        let (mut id, mut unwanted, mut arrived) = (None, Vec::new(), false);
+        while !arrived {
+            for input in next_inputs(&mut peer).await {
+                match input {
+                    P2pInput::NewConnection { .. } => {
+                        support::send_message(&mut peer, node.peer, P2pMessage::subscribe(topic().hash()));
+                    }
+                    P2pInput::InMessage { message: P2pMessage::Graft { .. }, .. } => {
+                        id = Some(node.publish(&"x".repeat(2_000)).await.unwrap());
+                    }
+                    P2pInput::InMessage { message: P2pMessage::IDontWant { message_ids }, .. } => {
+                        unwanted.extend(message_ids);
+                    }
+                    P2pInput::InMessage { message: P2pMessage::FullMessage(_), .. } => arrived = true,
+                    _ => {}
+                }
+            }
+        }
+        assert_eq!(unwanted, id.filter(|_| enabled).into_iter().collect::<Vec<_>>());
+    }
 }

@@ -40,6 +40,7 @@ fn heartbeats_since(start: Instant, heartbeat: Duration) -> usize {
     (start.elapsed().as_secs_f64() / heartbeat.as_secs_f64()) as usize + 2
 }
 
+/// Also case 1.
 async fn a_message_is_sent_again_as_often_as_the_limit_allows(kind: Kind) {
     trial(kind, Setup::default(), async |trial| {
         let attacker = trial.in_mesh().await;
@@ -59,6 +60,7 @@ async fn a_message_is_sent_again_as_often_as_the_limit_allows(kind: Kind) {
     .await;
 }
 
+/// Also case 2.
 async fn ihave_spam_gets_a_bounded_answer_and_a_penalty(kind: Kind) {
     let setup = Setup { iwant_followup: Duration::from_secs(2), ..Setup::default() };
     let (heartbeat, followup) = (setup.heartbeat, setup.iwant_followup);

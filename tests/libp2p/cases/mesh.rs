@@ -34,6 +34,7 @@ cases! {
     "29" a_subscriber_with_a_negative_score_is_pruned_without_peers Agrees;
 }
 
+/// Also case 3: it costs nothing.
 async fn a_graft_on_a_topic_that_is_not_joined_gets_no_answer(kind: Kind) {
     trial(kind, Setup::default(), async |trial| {
         let attacker = trial.in_mesh().await;
@@ -45,6 +46,9 @@ async fn a_graft_on_a_topic_that_is_not_joined_gets_no_answer(kind: Kind) {
         trial.handled(&attacker).await;
         trial.heartbeats(2).await;
         assert!(attacker.received().iter().all(|rpc| rpc.prune.is_empty()));
+        if trial.target.score(attacker.id).await.is_some() {
+            trial.assert_not_penalised(&attacker).await;
+        }
         if let Some(ours) = trial.target.ours() {
             assert_eq!(ours.footprint().await.topics, 1);
         }

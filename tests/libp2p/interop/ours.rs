@@ -1,22 +1,23 @@
 //! This module builds a whole node of this crate as an application would: the ready-made swarm, the driver task and the
-//! engine. It also records the inputs and outputs of the engine.
+//! engine. It also records the inputs of the engine, and its outputs as the transport gets them: in their lanes and batches.
 
 use std::{
     collections::BTreeSet,
-    fmt,
+    fmt, slice,
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use actix_gossipsub::{
-    AppInput, DropReason, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Worker, WorkerBuilder,
+    AppInput, DropReason, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, P2pOutputs, Worker,
+    WorkerBuilder,
     libp2p::{
         BehaviourConfig, Event, Libp2pNetwork, Libp2pNetworkBuilder, NodeDriver, NodeEvent, NodeHandle,
-        OutputStream, SignaturePolicy, TopicName, TransportConfig, swarm,
+        OutputSource, SignaturePolicy, TopicName, TransportConfig, swarm,
     },
-    protocol::{RemainingBackoff, View},
+    protocol::{OutputBatch, RemainingBackoff, View},
 };
-use futures::StreamExt;
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 
 use super::{IdAndData, Signing, TOPIC};
@@ -116,19 +117,14 @@ impl Ours {
         let mut started = settings(engine).start([topic()]).unwrap();
 
         let record = Arc::<Mutex<Record>>::default();
-        let (delivered, sent, events) = (record.clone(), record.clone(), record.clone());
+        let (delivered, events) = (record.clone(), record.clone());
         actix_rt::spawn(async move {
             while let Some(full) = started.app.recv().await {
                 let message = (full.message_id.to_string(), full.message.data().to_vec());
                 delivered.lock().unwrap().delivered.push(message);
             }
         });
-        let outputs = started.p2p.inspect(move |output| {
-            if let P2pOutput::OutMessage { to_peer, message } = output {
-                sent.lock().unwrap().traffic.push(Traffic::Sent(*to_peer, message.clone()));
-            }
-        });
-        let outputs = OutputStream(outputs);
+        let outputs = Recorded { outputs: started.p2p, record: record.clone() };
         let (driver, node) = NodeDriver::new(swarm, started.worker.clone(), outputs, move |event| {
             events.lock().unwrap().write(&event);
         });
@@ -243,6 +239,22 @@ impl Ours {
     }
 }
 
+/// The outputs of an engine, which are recorded on their way to the transport.
+struct Recorded {
+    outputs: P2pOutputs<Net>,
+    record: Arc<Mutex<Record>>,
+}
+
+impl OutputSource for Recorded {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<OutputBatch<Net>>> {
+        let next = OutputSource::poll_next(&mut self.outputs, cx);
+        if let Poll::Ready(Some(batch)) = &next {
+            self.record.lock().unwrap().write_sent(batch);
+        }
+        next
+    }
+}
+
 impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -254,6 +266,18 @@ impl fmt::Display for Traffic {
 }
 
 impl Record {
+    fn write_sent(&mut self, batch: &OutputBatch<Net>) {
+        let (to, message) = match batch {
+            OutputBatch::Broadcast { to, message, .. } => (&to[..], NetMessage::FullMessage(message.clone())),
+            OutputBatch::Gossip { to, message } => (&to[..], message.clone()),
+            OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }) => {
+                (slice::from_ref(to_peer), message.clone())
+            }
+            OutputBatch::Output(_) => return,
+        };
+        self.traffic.extend(to.iter().map(|peer| Traffic::Sent(*peer, message.clone())));
+    }
+
     fn write(&mut self, event: &NodeEvent<'_>) {
         match event {
             NodeEvent::Input(P2pInput::InMessage { from_peer, message }) => {

@@ -1,10 +1,10 @@
-//! This test subscribes to two topics of one connection and reads one of them.
+//! These tests subscribe to several topics of one connection: one that is not read, and one whose name is too long.
 
 use std::time::Duration;
 
 use actix_gossipsub::{
-    DropReason, Refused, SubscriptionConfig,
-    libp2p::{Keypair, Node, NodeEvent},
+    AppInput, DropReason, Network, P2pInput, P2pMessage, Refused, SubscriptionConfig,
+    libp2p::{EncodeError, Event, Keypair, Node, NodeEvent, NodeStartError, TopicName},
 };
 use tokio::sync::mpsc;
 
@@ -58,4 +58,78 @@ fn an_unread_topic_does_not_stop_the_other_topics_of_a_connection() {
         publisher.shutdown().await;
         reader.shutdown().await;
     });
+}
+
+/// The longest name that is sent and read.
+const LONGEST: usize = 1_024;
+
+/// The receiver of a name that is too long refuses the whole frame, and counts it as misbehaviour.
+#[actix_rt::test]
+async fn a_topic_with_a_name_that_is_too_long_keeps_no_other_one_from_a_peer() {
+    const TOPICS: usize = 50;
+    let (subscriptions, mut subscribed) = mpsc::unbounded_channel();
+    let (reader, _app) = Node::builder(Keypair::generate_ed25519())
+        .listen("/ip4/127.0.0.1/tcp/0")
+        .observer(move |event| {
+            if let NodeEvent::Input(P2pInput::InMessage { message, .. }) = event
+                && let P2pMessage::Subscribe { topic, .. } = message
+            {
+                let _ = subscriptions.send(topic.clone());
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    let (errors, mut failed) = mpsc::unbounded_channel();
+    let (writer, _app) = Node::builder(Keypair::generate_ed25519())
+        .topics((0..TOPICS).map(|number| format!("topic-{number}")))
+        .observer(move |event| {
+            if let NodeEvent::Gossipsub(Event::EncodeFailed { error }) = event {
+                let _ = errors.send(error.clone());
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    let join = |topic: &str| writer.worker().app_input(AppInput::Join(topic.into())).unwrap();
+    let mut next = async || {
+        let next = tokio::time::timeout(TIMEOUT, subscribed.recv()).await;
+        next.expect("the other topics arrive").expect("the node runs")
+    };
+    join(&"x".repeat(LONGEST + 1));
+    join("");
+    writer.worker().settle().await;
+    writer.handle().dial(reader.addresses()[0].clone()).await.unwrap();
+    for _ in 0..TOPICS {
+        assert!(next().await.as_str().starts_with("topic-"));
+    }
+    // While the peers are connected.
+    join(&"y".repeat(LONGEST + 1));
+    join(&"z".repeat(LONGEST));
+    assert_eq!(next().await, TopicName::from("z".repeat(LONGEST)));
+    let mut lengths = Vec::new();
+    while lengths.len() < 3 {
+        let error = tokio::time::timeout(TIMEOUT, failed.recv()).await.expect("three names are refused");
+        let Some(EncodeError::BadTopic { length, max: LONGEST }) = error else { panic!("{error:?}") };
+        lengths.push(length);
+    }
+    lengths.sort_unstable();
+    assert_eq!(lengths, [0, LONGEST + 1, LONGEST + 1]);
+    let stats = reader.network().transport_stats();
+    assert_eq!((stats.bad_rpcs, stats.ignored_entries), (0, 0));
+    assert_eq!(reader.worker().score(&writer.peer_id()), Some(0.0));
+    writer.shutdown().await;
+    reader.shutdown().await;
+}
+
+#[actix_rt::test]
+async fn a_node_does_not_start_with_a_topic_that_it_can_not_announce() {
+    for name in [String::new(), "x".repeat(LONGEST + 1)] {
+        let builder = Node::builder(Keypair::generate_ed25519()).topics(["news", &name]);
+        let Err(error) = builder.start().await else { panic!("the node starts") };
+        assert!(
+            matches!(&error, NodeStartError::BadTopic { length, max: LONGEST } if *length == name.len()),
+            "{error}"
+        );
+    }
 }
