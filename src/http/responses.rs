@@ -334,8 +334,7 @@ pub struct Event {
     pub first_time: String,
     /// The number of merged occurrences.
     pub count: u64,
-    /// The type ([`EventKind::names`](crate::protocol::EventKind::names)): those of go-libp2p-pubsub's trace, and others in
-    /// their style.
+    /// The type: those of go-libp2p-pubsub's trace, and others in their style.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// The reason, as a label.

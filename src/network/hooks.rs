@@ -35,7 +35,7 @@ pub(crate) enum Hook {
     TopicLabel,
     TopicName,
     #[cfg(feature = "http")]
-    TopicProblem,
+    RefuseTopic,
     PersistentPoints,
     Observer,
     InputRecorder,
@@ -65,7 +65,7 @@ impl Hook {
             Self::TopicLabel => "topic_label",
             Self::TopicName => "topic_name",
             #[cfg(feature = "http")]
-            Self::TopicProblem => "topic_problem",
+            Self::RefuseTopic => "refuse_topic",
             Self::PersistentPoints => "persistent_points",
             Self::Observer => "observer",
             Self::InputRecorder => "input_recorder",
@@ -189,8 +189,8 @@ impl<N: Network> Hooks<N> {
     }
 
     #[cfg(feature = "http")]
-    pub(crate) fn topic_problem(&self, topic: &N::Topic) -> Option<String> {
-        self.call(Hook::TopicProblem, |network| network.topic_problem(topic)).ok().flatten()
+    pub(crate) fn refuse_topic(&self, topic: &N::Topic) -> Option<String> {
+        self.call(Hook::RefuseTopic, |network| network.refuse_topic(topic)).ok().flatten()
     }
 
     pub(crate) fn persistent_points(&self) -> Vec<N::Point> {

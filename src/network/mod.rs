@@ -72,7 +72,7 @@ pub enum BatchVerdicts {
 /// | [`transport_stats`](Self::transport_stats) | the metrics keep their values |
 /// | [`topic_label`](Self::topic_label) | the label that topics without an own label share |
 /// | [`topic_name`](Self::topic_name) | the empty name |
-/// | [`topic_problem`](Self::topic_problem) | `None`: the topic is joined |
+/// | [`refuse_topic`](Self::refuse_topic) | `None`: the topic is joined |
 ///
 /// The code of the types below (`Ord`, `Hash`, `Clone`, `Drop`) is not contained where it is called. If it panics while a
 /// topic handles an item, that item is lost and the topic is restarted: its mesh and caches are lost, its other items
@@ -228,7 +228,7 @@ pub trait Network: Send + Sync + Sized + 'static {
 
     /// Returns why a topic can't be joined, as a sentence for operators: its name is longer than peers accept, for instance. The
     /// HTTP scope asks it before it joins a topic; the engine joins every topic that it is asked to. By default `None`.
-    fn topic_problem(&self, topic: &Self::Topic) -> Option<String> {
+    fn refuse_topic(&self, topic: &Self::Topic) -> Option<String> {
         let _ = topic;
         None
     }

@@ -4,9 +4,9 @@ use super::Worker;
 use crate::{metrics::StreamItem, network::Network};
 
 impl<N: Network> Worker<N> {
-    /// Why a topic can't be joined, if it can't ([`Network::topic_problem`]).
-    pub(crate) fn topic_problem(&self, topic: &N::Topic) -> Option<String> {
-        self.shared.network.topic_problem(topic)
+    /// Why a topic can't be joined, if it can't ([`Network::refuse_topic`]).
+    pub(crate) fn refuse_topic(&self, topic: &N::Topic) -> Option<String> {
+        self.shared.network.refuse_topic(topic)
     }
 
     /// Counts what a reader of the stream did not get.

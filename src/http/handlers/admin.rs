@@ -323,7 +323,7 @@ async fn set_acl<N: Displayable>(
 )]
 async fn join<N: Displayable>(body: Body<Join>, worker: Data<Worker<N>>) -> Response {
     let topic: N::Topic = parse_json("topic", body.0.topic)?;
-    if let Some(problem) = worker.topic_problem(&topic) {
+    if let Some(problem) = worker.refuse_topic(&topic) {
         return Err(Problem::conflict(problem));
     }
     worker.app_input(AppInput::Join(topic)).map_err(|_| crate::EngineStopped)?;

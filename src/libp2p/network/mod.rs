@@ -305,10 +305,10 @@ impl Network for Libp2pNetwork {
         topic.as_str().to_owned()
     }
 
-    fn topic_problem(&self, topic: &TopicName) -> Option<String> {
-        let (length, max) = (topic.as_str().len(), self.hooks.limits.max_topic_length);
-        let is_sent = (1..=max).contains(&length);
-        (!is_sent).then(|| AuthorError::BadTopic { length, max }.to_string())
+    fn refuse_topic(&self, topic: &TopicName) -> Option<String> {
+        let limits = &self.hooks.limits;
+        let refusal = || AuthorError::BadTopic { length: topic.as_str().len(), max: limits.max_topic_length };
+        (!limits.allow_topic(topic)).then(|| refusal().to_string())
     }
 
     fn transport_stats(&self) -> TransportStats {
