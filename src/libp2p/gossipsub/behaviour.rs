@@ -58,7 +58,6 @@ pub struct Behaviour {
     pub(super) score: Option<PeerScoreParams>,
     pub(super) heartbeat_interval: Duration,
     pub(super) blacklist: Blacklist,
-    pub(super) filter: Option<SubscriptionFilter>,
     /// The application validates messages.
     pub(super) validates: bool,
     pub(super) events: VecDeque<Event>,
@@ -141,7 +140,7 @@ impl Behaviour {
         };
         let policy = SignaturePolicy::new(authenticity, config.validation_mode)?;
         let blacklist = Blacklist::new(ArcSwap::default());
-        let network = network(policy, &config, transform, Arc::clone(&blacklist), filter.clone());
+        let network = network(policy, &config, transform, Arc::clone(&blacklist), filter);
         let explicit = config.transport.direct.iter().map(|peer| (*peer, true)).collect();
         Ok(Self {
             transport: Transport::new(network.clone(), config.transport.clone()),
@@ -154,7 +153,6 @@ impl Behaviour {
             relayed: BTreeSet::new(),
             score: None,
             blacklist,
-            filter,
             events: VecDeque::new(),
         })
     }

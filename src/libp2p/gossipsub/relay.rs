@@ -53,7 +53,7 @@ impl Behaviour {
         if topic.as_str().is_empty() || topic.as_str().len() > max {
             return Err(SubscriptionError::InvalidTopic);
         }
-        if self.filter.as_ref().is_some_and(|filter| !filter.allows(&topic)) {
+        if !self.network().allows_subscription(&topic) {
             return Err(SubscriptionError::NotAllowed);
         }
         Ok(topic)
