@@ -12,6 +12,7 @@ mod load;
 mod messages;
 mod methods;
 mod page;
+mod parameters;
 mod problems;
 mod ranked;
 mod scrape;
