@@ -152,6 +152,9 @@ mod tests {
     #[test]
     fn a_change_is_merged_into_what_is_in_force() {
         let mut limits = LimitsConfig::<u64>::default().runtime();
+        // Extreme values are written and read as they are.
+        (limits.retain_duration, limits.validation_timeout) = (Duration::MAX, Duration::from_nanos(1));
+        (limits.max_message_size, limits.publish_threshold) = (usize::MAX, -0.1 - 0.2);
         let before = limits.clone();
         assert_eq!(merged(&mut limits, json!({})).unwrap().0, to_json(before.clone()));
         assert_eq!(limits, before);

@@ -1,6 +1,7 @@
 //! These tests change the parameters of running engines over HTTP.
 
 use actix_gossipsub::{P2pInput, http, limits::TopicScores, plain::PlainNetwork};
+use actix_web::web;
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
@@ -13,7 +14,10 @@ use super::{
 fn serve() -> (Engine, Server) {
     let worker = start_alone(manual(limits(|_| {})), &["a"]);
     let transport = TestTransport::new(&worker);
-    let scope = move || http::admin_scope(transport.worker.clone(), transport.clone(), guard());
+    let scope = move || {
+        let admin = http::admin_scope(transport.worker.clone(), transport.clone(), guard());
+        web::scope("").service(admin).service(http::scope_without_metrics(transport.worker.clone()))
+    };
     (worker, Server::serving(scope))
 }
 
@@ -41,6 +45,18 @@ fn meshes_adapt_to_new_degrees_at_the_next_heartbeat() {
         let in_force = answer.json();
         assert_eq!((&in_force["degree_optimal"], &in_force["degree_lazy"]), (&json!(9), &json!(6)));
         assert_eq!(mesh().await, 9);
+
+        let most = u64::MAX;
+        let change = json!({
+            "degree_low": most, "degree_optimal": most, "degree_high": most, "degree_score": most / 2,
+            "degree_lazy": most, "opportunistic_graft_peers": most, "gossip_factor": 1e300,
+        });
+        let answer = patch(&server, &change).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(mesh().await, 20);
+        for path in ["footprint", "topics/status", "mesh", "parameters"] {
+            assert_eq!(server.get(&format!("/p2p/gossipsub/{path}")).await.status, 200, "{path}");
+        }
         server.end().await;
     });
 }
