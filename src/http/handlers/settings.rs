@@ -24,6 +24,9 @@ use crate::{
     limits::TopicScoreLimits,
 };
 
+/// The largest change of parameters, in bytes. Lists, such as the patterns of a network, are sent as a whole.
+const MAX_PARAMETERS: usize = 1 << 20;
+
 /// Whether a peer is a direct peer.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -157,7 +160,7 @@ pub(super) async fn set_topic_score<N: Displayable>(
     )
 )]
 pub(super) async fn change_parameters<N: Displayable>(
-    body: Body<RuntimeParameters>,
+    body: Body<RuntimeParameters, MAX_PARAMETERS>,
     worker: Data<Worker<N>>,
 ) -> Response {
     let change = body.0;

@@ -185,6 +185,26 @@ fn of_changes_at_the_same_time_none_is_lost() {
     });
 }
 
+/// What is in force may have more entries than fit into the body of other requests.
+#[test]
+fn a_change_may_have_hundreds_of_entries() {
+    run(async {
+        let (worker, server) = serve();
+        let entry =
+            |number| json!({ "pattern": format!("/subnet/{number}/*"), "weight": 0.5, "parameters": {} });
+        let patterns: Vec<_> = (0..300).map(entry).collect();
+        let change = json!({ "score": { "topics": { "kind": "family", "patterns": patterns } } });
+        assert!(change.to_string().len() > 16 << 10);
+        let answer = patch(&server, &change).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(worker.topic_score(&"/subnet/299/a".to_owned()).1, 0.5);
+        assert_eq!(patch(&server, &answer.json()).await.status, 200);
+        let large = json!({ "x": "x".repeat(1 << 20) });
+        assert_eq!(patch(&server, &large).await.status, 413);
+        server.end().await;
+    });
+}
+
 /// Values of every type that occurs.
 fn any_values() -> Vec<Value> {
     let numbers = [json!(0), json!(-1), json!(1.5), json!(7.0), json!(u64::MAX), json!(1e20), json!(-1e300)];
