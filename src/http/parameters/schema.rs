@@ -70,7 +70,7 @@ fn topic_scores(topic: &Value) -> Value {
     family["parameters"] = by_topic(topic, parameters);
     family["weights"] = by_topic(topic, number);
     family["patterns"] = list(object(pattern, &["pattern", "weight", "parameters"]));
-    json!({ "oneOf": [object(single, &["kind"]), object(family, &["kind"])] })
+    json!({ "anyOf": [object(single, &["kind"]), object(family, &["kind"])] })
 }
 
 /// The schema of the text of a topic.
