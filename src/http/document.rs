@@ -6,7 +6,7 @@ use utoipa::{OpenApi, openapi::Components};
 use utoipa_actix_web::{OpenApiFactory, scope::scope};
 
 use super::{
-    Displayable, handlers,
+    Displayable, handlers, parameters,
     problem::Problem,
     responses::{EngineNotice, Event, Missed, StreamedMessage},
     shape::Shape,
@@ -52,6 +52,7 @@ where
         }
     }
     schemas["TopicScore"]["properties"]["parameters"] = score_parameters();
+    parameters::add_schemas(schemas, Shape::of::<N::Topic>());
     strict_variants(&mut schemas["Content"]);
     let binary = "/admin/p2p/gossipsub/topics/{topic}/messages";
     document["paths"][binary]["post"]["requestBody"]["content"]["application/octet-stream"] = json!({});

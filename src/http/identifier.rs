@@ -52,10 +52,18 @@ impl ToSchema for Identifier {}
 /// `kind` is the name of the parameter, for the error message.
 pub(super) fn parse<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T, Problem> {
     let as_string = serde_json::from_value(Value::String(text.to_owned()));
-    as_string.or_else(|_| serde_json::from_str(text)).map_err(|_| {
-        let text = mistake::shown(&Value::String(text.to_owned()).to_string());
-        Problem::bad_request(format!("{kind} = {text}: {RULE}"))
-    })
+    as_string.or_else(|_| serde_json::from_str(text)).map_err(|_| malformed(kind, text))
+}
+
+/// Reads an identifier that is the name of a field. Each has one name, so that a field can be found.
+pub(super) fn parse_key<T: Serialize + DeserializeOwned>(kind: &str, text: &str) -> Result<T, Problem> {
+    let identifier = parse(kind, text)?;
+    if Identifier::new(&identifier).text() == text { Ok(identifier) } else { Err(malformed(kind, text)) }
+}
+
+fn malformed(kind: &str, text: &str) -> Problem {
+    let text = mistake::shown(&Value::String(text.to_owned()).to_string());
+    Problem::bad_request(format!("{kind} = {text}: {RULE}"))
 }
 
 /// Reads an identifier from a body. An empty text is none: no path could name it, and a transport takes it for a default.

@@ -28,7 +28,7 @@ impl Mistake {
     }
 
     /// The field that the value is of.
-    fn of(mut self, field: &str) -> Self {
+    pub(super) fn of(mut self, field: &str) -> Self {
         self.path.push(field.to_owned());
         self
     }

@@ -44,7 +44,7 @@
 //! | `…/explain/{peer}?topic=` | the last decisions about a peer, with reason, time and score |
 //! | `…/events?since=&limit=` | the recent events, named after go-libp2p-pubsub's trace |
 //! | `…/decisions` | the number of events by type and reason |
-//! | `…/parameters`, `…/stats`, `…/queues`, `…/footprint` | limits, counters, queue depths, map sizes |
+//! | `…/parameters`, `…/stats`, `…/queues`, `…/footprint` | limits, counters, queue depths, map sizes. The [`admin_scope`] changes limits |
 //!
 //! The paths and fields of topics, connections, delays and the list of scores are those of the Octez DAL
 //! node. Peers and topics appear as [`Serialize`] writes them. In a path or a query an identifier is its text
@@ -78,6 +78,7 @@ mod identifier;
 mod messages;
 mod mistake;
 mod paging;
+mod parameters;
 mod problem;
 mod request;
 pub mod responses;

@@ -49,10 +49,10 @@ impl<T: for<'de> Deserialize<'de>> FromRequest for Query<T> {
     }
 }
 
-/// A body of the content type `application/json`.
-pub(super) struct Body<T>(pub(super) T);
+/// A body of the content type `application/json`, of at most `MAX` bytes.
+pub(super) struct Body<T, const MAX: usize = MAX_BODY>(pub(super) T);
 
-impl<T: for<'de> Deserialize<'de>> FromRequest for Body<T> {
+impl<T: for<'de> Deserialize<'de>, const MAX: usize> FromRequest for Body<T, MAX> {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
@@ -67,7 +67,7 @@ impl<T: for<'de> Deserialize<'de>> FromRequest for Body<T> {
                 ));
             }
             let payload = payload.await.map_err(|error| Problem::bad_request(error.to_string()))?;
-            parse(&read(payload, MAX_BODY).await?).map(Self)
+            parse(&read(payload, MAX).await?).map(Self)
         })
     }
 }

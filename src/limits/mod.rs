@@ -245,30 +245,6 @@ impl<T> LimitsConfig<T> {
     ///
     /// Returns the first error of `map`.
     pub fn map_topics<U: Ord, E>(self, mut map: impl FnMut(T) -> Result<U, E>) -> Result<LimitsConfig<U>, E> {
-        let ScoreLimits {
-            topics,
-            topic_score_cap,
-            behaviour_penalty_weight,
-            behaviour_penalty_threshold,
-            behaviour_penalty_decay,
-            app_specific_weight,
-            decay_zero,
-            ip_colocation_weight,
-            ip_colocation_threshold,
-            ip_colocation_whitelist,
-        } = self.score;
-        let score = ScoreLimits {
-            topics: topics.map_topics(&mut map)?,
-            topic_score_cap,
-            behaviour_penalty_weight,
-            behaviour_penalty_threshold,
-            behaviour_penalty_decay,
-            app_specific_weight,
-            decay_zero,
-            ip_colocation_weight,
-            ip_colocation_threshold,
-            ip_colocation_whitelist,
-        };
         Ok(LimitsConfig {
             degree_optimal: self.degree_optimal,
             degree_low: self.degree_low,
@@ -302,7 +278,7 @@ impl<T> LimitsConfig<T> {
             opportunistic_graft_threshold: self.opportunistic_graft_threshold,
             max_topics_per_peer: self.max_topics_per_peer,
             topics: self.topics.map_topics(&mut map)?,
-            score,
+            score: self.score.map_topics(&mut map)?,
             extensions: self.extensions,
             bounds: self.bounds,
         })

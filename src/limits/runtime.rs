@@ -57,6 +57,39 @@ impl<T> RuntimeLimits<T> {
         self
     }
 
+    /// Converts the topic names, as [`LimitsConfig::map_topics`] does.
+    ///
+    /// # Errors
+    /// The first error of `map`.
+    pub fn map_topics<U: Ord, E>(
+        self,
+        mut map: impl FnMut(T) -> Result<U, E>,
+    ) -> Result<RuntimeLimits<U>, E> {
+        Ok(RuntimeLimits {
+            degree_optimal: self.degree_optimal,
+            degree_low: self.degree_low,
+            degree_high: self.degree_high,
+            degree_score: self.degree_score,
+            degree_out: self.degree_out,
+            degree_lazy: self.degree_lazy,
+            gossip_factor: self.gossip_factor,
+            opportunistic_graft_peers: self.opportunistic_graft_peers,
+            opportunistic_graft_threshold: self.opportunistic_graft_threshold,
+            idontwant_message_size: self.idontwant_message_size,
+            max_message_size: self.max_message_size,
+            validation_timeout: self.validation_timeout,
+            topics: self.topics.map_topics(&mut map)?,
+            gossip_threshold: self.gossip_threshold,
+            publish_threshold: self.publish_threshold,
+            accept_px_threshold: self.accept_px_threshold,
+            graylist_threshold: self.graylist_threshold,
+            disconnect_threshold: self.disconnect_threshold,
+            ban_duration: self.ban_duration,
+            retain_duration: self.retain_duration,
+            score: self.score.map_topics(&mut map)?,
+        })
+    }
+
     /// Sets the score parameters and the weight of one topic. Those of all other topics stay.
     pub fn set_topic_score(&mut self, topic: T, parameters: TopicScoreLimits, weight: f64)
     where

@@ -52,6 +52,36 @@ impl<T> ScoreLimits<T> {
         self
     }
 
+    pub(super) fn map_topics<U: Ord, E>(
+        self,
+        map: impl FnMut(T) -> Result<U, E>,
+    ) -> Result<ScoreLimits<U>, E> {
+        let ScoreLimits {
+            topics,
+            topic_score_cap,
+            behaviour_penalty_weight,
+            behaviour_penalty_threshold,
+            behaviour_penalty_decay,
+            app_specific_weight,
+            decay_zero,
+            ip_colocation_weight,
+            ip_colocation_threshold,
+            ip_colocation_whitelist,
+        } = self;
+        Ok(ScoreLimits {
+            topics: topics.map_topics(map)?,
+            topic_score_cap,
+            behaviour_penalty_weight,
+            behaviour_penalty_threshold,
+            behaviour_penalty_decay,
+            app_specific_weight,
+            decay_zero,
+            ip_colocation_weight,
+            ip_colocation_threshold,
+            ip_colocation_whitelist,
+        })
+    }
+
     /// Whether any number of peers may have this address.
     pub(crate) fn is_colocation_allowed(&self, address: IpAddr) -> bool {
         self.ip_colocation_whitelist.iter().any(|subnet| subnet.contains(address))

@@ -46,3 +46,4 @@ schemathesis.openapi.format(
     ),
 )
 schemathesis.openapi.format("humantime", st.from_regex(r"\A[1-9][0-9]{0,3}(ms|s|m)\Z"))
+schemathesis.openapi.format("subnet", st.from_regex(r"\A192\.0\.2\.[0-9](/(2[4-9]|3[0-2]))?\Z"))

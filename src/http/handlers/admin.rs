@@ -118,9 +118,10 @@ impl Transport<crate::libp2p::Libp2pNetwork> for crate::libp2p::NodeHandle {
 /// | `PUT /admin/p2p/peers/direct/{peer} {"direct": true}` | makes a peer a direct peer, or a regular one |
 /// | `PUT /admin/p2p/peers/blocked/{peer} {"seconds": S}` | disconnects a peer and refuses it for this time; 0 admits it again |
 /// | `PUT /admin/p2p/gossipsub/topics/{topic}/score {"weight": W, "parameters": {..}}` | sets the score parameters of a topic |
+/// | `PATCH /admin/p2p/gossipsub/parameters {"degree_optimal": D, ..}` | changes [parameters](crate::limits::RuntimeLimits), all at once, and answers those in force |
 /// | `GET /admin/openapi.json` | their OpenAPI document |
 ///
-/// Each that changes something answers `{}`, or an error `{error, message}`. Bodies need the content type
+/// Each other one that changes something answers `{}`; all have errors `{error, message}`. Bodies need the content type
 /// `application/json`; only a message may be `application/octet-stream`.
 pub fn admin_scope<N: Displayable>(
     worker: Worker<N>,
@@ -166,6 +167,7 @@ where
         .service(endpoint(settings::__path_set_direct, settings::set_direct::<N>))
         .service(endpoint(settings::__path_set_blocked, settings::set_blocked::<N>))
         .service(endpoint(settings::__path_set_topic_score, settings::set_topic_score::<N>))
+        .service(endpoint(settings::__path_change_parameters, settings::change_parameters::<N>))
         .default_service(to(unknown_path))
 }
 

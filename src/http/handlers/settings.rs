@@ -1,5 +1,5 @@
-//! The administrative endpoints that change settings of a running engine: direct peers, blocked peers, and the score
-//! parameters of a topic.
+//! The administrative endpoints that change settings of a running engine: direct peers, blocked peers, the score parameters of
+//! a topic, and all other parameters that can change.
 
 use std::time::Duration;
 
@@ -16,12 +16,16 @@ use crate::{
     http::{
         Displayable,
         identifier::{self, Identifier},
+        parameters::{ParametersInForce, RuntimeParameters},
         problem::{BadRequest, Problem, Unavailable},
         request::Body,
         responses::Done,
     },
     limits::TopicScoreLimits,
 };
+
+/// The largest change of parameters, in bytes. Lists, such as the patterns of a network, are sent as a whole.
+const MAX_PARAMETERS: usize = 1 << 20;
 
 /// Whether a peer is a direct peer.
 #[derive(Deserialize, ToSchema)]
@@ -132,11 +136,46 @@ pub(super) async fn set_topic_score<N: Displayable>(
 ) -> Response {
     let topic: N::Topic = identifier::parse("topic", &path)?;
     let TopicScore { weight, parameters } = body.0;
-    worker.set_topic_score(topic.clone(), parameters, weight).map_err(|refused| match refused {
-        ChangeRefused::Invalid(invalid) => Problem::conflict(invalid.to_string()),
-        ChangeRefused::Stopped(stopped) => stopped.into(),
-    })?;
+    worker.set_topic_score(topic.clone(), parameters, weight).map_err(refusal)?;
     let log = || tracing::info!(?topic, weight, "the operator changed the score parameters of a topic");
     worker.span().in_scope(log);
     done()
+}
+
+/// Changes parameters of the running engine, all at once
+///
+/// The body has the parameters that change. An object is merged into the values in force field by field; any other value, also
+/// a list, replaces the one in force. `null` removes the entry of a topic, or a value that an entry sets. `score.topics` needs its
+/// `kind`; another one than that in force replaces all of it. Without any field nothing changes. Counters stay: every score
+/// follows from them anew. Meshes adapt to new degrees at the next heartbeat.
+#[utoipa::path(
+    patch,
+    path = "/p2p/gossipsub/parameters",
+    request_body = RuntimeParameters,
+    responses(
+        (status = 200, description = "All parameters that can change, as they are in force now", body = ParametersInForce),
+        BadRequest,
+        (status = 409, description = "A value violates a rule, and nothing has changed; the message names field, value and rule", body = Problem),
+        Unavailable,
+    )
+)]
+pub(super) async fn change_parameters<N: Displayable>(
+    body: Body<RuntimeParameters, MAX_PARAMETERS>,
+    worker: Data<Worker<N>>,
+) -> Response {
+    let change = body.0;
+    change.check::<N::Topic>()?;
+    let mut in_force = Ok(ParametersInForce::default());
+    worker.change_limits(|limits| in_force = change.merge_into(limits)).map_err(refusal)?;
+    let in_force = in_force?;
+    let log = || tracing::info!(parameters = ?change.names(), "the operator changed parameters");
+    worker.span().in_scope(log);
+    Ok(HttpResponse::Ok().json(in_force))
+}
+
+fn refusal(refused: ChangeRefused) -> Problem {
+    match refused {
+        ChangeRefused::Invalid(invalid) => Problem::conflict(invalid.to_string()),
+        ChangeRefused::Stopped(stopped) => stopped.into(),
+    }
 }

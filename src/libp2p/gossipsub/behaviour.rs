@@ -57,7 +57,6 @@ pub struct Behaviour {
     pub(super) score: SetScore,
     pub(super) heartbeat_interval: Duration,
     pub(super) blacklist: Blacklist,
-    pub(super) filter: Option<SubscriptionFilter>,
     /// The application validates messages.
     pub(super) validates: bool,
     pub(super) events: VecDeque<Event>,
@@ -140,7 +139,7 @@ impl Behaviour {
         };
         let policy = SignaturePolicy::new(authenticity, config.validation_mode)?;
         let blacklist = Blacklist::new(ArcSwap::default());
-        let network = network(policy, &config, transform, Arc::clone(&blacklist), filter.clone());
+        let network = network(policy, &config, transform, Arc::clone(&blacklist), filter);
         let explicit = config.transport.direct.iter().map(|peer| (*peer, true)).collect();
         Ok(Self {
             transport: Transport::new(network.clone(), config.transport.clone()),
@@ -153,7 +152,6 @@ impl Behaviour {
             relayed: BTreeSet::new(),
             score: SetScore::default(),
             blacklist,
-            filter,
             events: VecDeque::new(),
         })
     }

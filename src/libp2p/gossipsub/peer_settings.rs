@@ -1,4 +1,4 @@
-//! Settings of the application for peers and scores.
+//! Settings of the application for peers, their subscriptions and scores.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -11,6 +11,7 @@ use super::{
     topic::{Hasher, Topic},
 };
 use crate::{
+    libp2p::network::SubscriptionFilter,
     limits::Limits,
     network::AppInput,
     worker::{ChangeRefused, EngineStopped},
@@ -70,6 +71,17 @@ impl Behaviour {
         let mut peers = HashSet::clone(&self.blacklist.load());
         change(&mut peers);
         self.blacklist.store(Arc::new(peers));
+    }
+}
+
+// === Subscriptions ===
+
+impl Behaviour {
+    /// Replaces the topics that this node and its peers may subscribe to; `None` allows all. Subscriptions that there are stay:
+    /// those of this node until [`unsubscribe`](Self::unsubscribe), and those of peers as
+    /// [`Libp2pNetwork::set_subscription_filter`](crate::libp2p::Libp2pNetwork::set_subscription_filter) describes it.
+    pub fn set_subscription_filter(&mut self, filter: Option<SubscriptionFilter>) {
+        self.network().set_subscription_filter(filter);
     }
 }
 

@@ -52,7 +52,7 @@ impl Behaviour {
         if !self.network().limits().allow_topic(&topic) {
             return Err(SubscriptionError::InvalidTopic);
         }
-        if self.filter.as_ref().is_some_and(|filter| !filter.allows(&topic)) {
+        if !self.network().allows_subscription(&topic) {
             return Err(SubscriptionError::NotAllowed);
         }
         Ok(topic)

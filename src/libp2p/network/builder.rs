@@ -193,9 +193,10 @@ impl Libp2pNetworkBuilder {
     }
 
     /// The topics that peers may subscribe to; by default all. A subscription must pass
-    /// [`peer_filter`](Self::peer_filter) too.
-    pub fn subscription_filter(mut self, filter: SubscriptionFilter) -> Self {
-        self.0.subscription_filter = Some(filter);
+    /// [`peer_filter`](Self::peer_filter) too. The filter can be replaced later
+    /// ([`Libp2pNetwork::set_subscription_filter`]).
+    pub fn subscription_filter(self, filter: SubscriptionFilter) -> Self {
+        self.0.subscription_filter.store(Some(Arc::new(filter)));
         self
     }
 

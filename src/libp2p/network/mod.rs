@@ -19,7 +19,7 @@ use std::{
 };
 
 use ::libp2p::{Multiaddr, PeerId};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 pub(in crate::libp2p) use self::message_id::{content_digest, default_message_id};
 pub use self::{
@@ -92,7 +92,8 @@ struct Hooks {
     refuses_source: Option<Box<SourceFilter>>,
     /// `None`: messages do not expire.
     expires_at: Option<Box<ExpiryFn>>,
-    subscription_filter: Option<SubscriptionFilter>,
+    /// `None`: peers may subscribe to all topics.
+    subscription_filter: ArcSwapOption<SubscriptionFilter>,
     persistent_points: Vec<Multiaddr>,
     default_backoff: Duration,
     /// The sequence number of our next message.
@@ -120,7 +121,7 @@ impl Libp2pNetwork {
             peer_filter: Box::new(|_, _| true),
             refuses_source: None,
             expires_at: None,
-            subscription_filter: None,
+            subscription_filter: ArcSwapOption::empty(),
             persistent_points: Vec::new(),
             default_backoff: Duration::from_secs(60),
             next_seqno: AtomicU64::new(start_seqno()),
@@ -286,9 +287,8 @@ impl Network for Libp2pNetwork {
     }
 
     fn peer_filter(&self, peer: &PeerId, action: PeerAction<'_, Self>) -> bool {
-        let filter = self.hooks.subscription_filter.as_ref();
         let allowed = match action {
-            PeerAction::Subscribe(topic) => filter.is_none_or(|filter| filter.allows(topic)),
+            PeerAction::Subscribe(topic) => self.allows_subscription(topic),
             _ => true,
         };
         allowed && (self.hooks.peer_filter)(peer, action)

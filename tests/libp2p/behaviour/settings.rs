@@ -129,6 +129,53 @@ async fn a_subscription_filter_bounds_our_topics_and_those_of_peers() {
     assert_eq!(known.await, ["news", "news/local"]);
 }
 
+/// What is subscribed to stays. A peer that was refused is known when it grafts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_filter_is_replaced_while_the_engine_runs() {
+    let node = Node::start(|key| {
+        let filter = SubscriptionFilter::new().topics(["old"]);
+        let signed = MessageAuthenticity::Signed(key.clone());
+        let config = config().build().unwrap();
+        Composed::new(key, Behaviour::new_with_subscription_filter(signed, config, filter).unwrap())
+    })
+    .await;
+    let subscribe = async |name: &str| {
+        let topic = IdentTopic::new(name);
+        node.call(move |behaviours| behaviours.gossipsub.subscribe(&topic)).await
+    };
+    let replace = async |filter: Option<SubscriptionFilter>| {
+        node.call(move |behaviours| behaviours.gossipsub.set_subscription_filter(filter)).await;
+    };
+    let until_known = async |what: &str, names: &'static [&str]| {
+        node.until(what, move |swarm| {
+            let mut peers = swarm.behaviour().gossipsub.all_peers();
+            peers.next().is_some_and(|(_, topics)| {
+                topics.iter().map(|topic| topic.as_str()).eq(names.iter().copied())
+            })
+        })
+        .await;
+    };
+    assert!(subscribe("old").await.unwrap());
+    assert!(matches!(subscribe("new").await, Err(SubscriptionError::NotAllowed)));
+    let theirs = theirs().await;
+    for name in ["old", "new"] {
+        theirs.call(move |it| it.subscribe(&official::IdentTopic::new(name))).await.unwrap();
+    }
+    node.dial(&theirs.address).await;
+    until_known("one subscription is known", &["old"]).await;
+
+    replace(Some(SubscriptionFilter::new().topics(["new"]))).await;
+    assert!(matches!(subscribe("old").await, Err(SubscriptionError::NotAllowed)));
+    assert!(subscribe("new").await.unwrap());
+    until_known("both subscriptions are known", &["new", "old"]).await;
+    let topics = node.call(|it| it.gossipsub.topics().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(topics.await, ["new", "old"]);
+
+    assert!(matches!(subscribe("any").await, Err(SubscriptionError::NotAllowed)));
+    replace(None).await;
+    assert!(subscribe("any").await.unwrap());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn score_parameters_of_a_topic_change_while_the_engine_runs() {
     let node = Node::start(|key| {

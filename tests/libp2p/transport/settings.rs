@@ -1,9 +1,12 @@
 //! These tests check what the application of a running node changes about its peers: direct peers, blocks, and which
 //! subscriptions are accepted.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use actix_gossipsub::libp2p::{Keypair, Libp2pNetwork, Node, SignaturePolicy, SubscriptionFilter, TopicName};
+use actix_gossipsub::{
+    AppInput,
+    libp2p::{Keypair, Libp2pNetwork, Node, SignaturePolicy, SubscriptionFilter, TopicName},
+};
 
 use super::topic;
 
@@ -142,20 +145,73 @@ fn a_node_stores_only_the_subscriptions_that_its_filter_allows() {
         let (alice, bob) = (node(Some(filtered)).await, node(None).await);
         let allowed = TopicName::from("/eth2/8c9f62fe/beacon_block/ssz_snappy");
         for name in ["chat", "/eth2/8c9f62fe/voluntary_exit/ssz_snappy", allowed.as_str(), "last"] {
-            let join = actix_gossipsub::AppInput::Join(name.into());
-            bob.worker().app_input(join).expect("the engine runs");
+            bob.worker().app_input(AppInput::Join(name.into())).expect("the engine runs");
         }
         meet(&alice, &bob).await;
-        let topics = async || {
-            let connection = alice.worker().connection_of(&bob.peer_id()).await.expect("the engine runs");
-            connection.map(|connection| connection.topics).unwrap_or_default()
-        };
         // A peer sends all its subscriptions at once.
-        while topics().await.len() < 2 {
+        while topics_of(&alice, &bob).await.len() < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         alice.worker().settle().await;
-        assert_eq!(topics().await, [allowed, topic()].into());
+        assert_eq!(topics_of(&alice, &bob).await, [allowed, topic()].into());
+        alice.shutdown().await;
+        bob.shutdown().await;
+    });
+}
+
+/// The topics of `other` that the engine of `node` knows.
+async fn topics_of(node: &Node, other: &Node) -> BTreeSet<TopicName> {
+    let connection = node.worker().connection_of(&other.peer_id()).await.expect("the engine runs");
+    connection.map(|connection| connection.topics).unwrap_or_default()
+}
+
+async fn until_topics(node: &Node, other: &Node, expected: &[&str]) {
+    let expected = expected.iter().map(|name| TopicName::from(*name)).collect();
+    let is_so = async {
+        while topics_of(node, other).await != expected {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let known = tokio::time::timeout(TIMEOUT / 3, is_so).await;
+    assert!(known.is_ok(), "{:?} are not {expected:?}", topics_of(node, other).await);
+}
+
+/// A new filter decides about each SUBSCRIBE from now on: what a peer is subscribed to stays, and what was refused is not
+/// remembered.
+#[test]
+fn a_filter_that_is_replaced_decides_about_later_subscriptions() {
+    run(async {
+        let key = Keypair::generate_ed25519();
+        let policy = SignaturePolicy::StrictSign(Box::new(key.clone()));
+        let first = SubscriptionFilter::new().topics(["a", "b"]);
+        let network = Libp2pNetwork::builder(policy).subscription_filter(first).build();
+        let builder = Node::builder(key).listen("/ip4/127.0.0.1/tcp/0").network(network.clone());
+        let (alice, _messages) = builder.start().await.expect("the node starts");
+        let bob = node(None).await;
+        // Each change is announced by itself.
+        let inputs = async |inputs: &[AppInput<Libp2pNetwork>]| {
+            for input in inputs {
+                bob.worker().app_input(input.clone()).expect("the engine runs");
+                bob.worker().settle().await;
+            }
+        };
+        let join = |name: &str| AppInput::Join(name.into());
+        let leave = |name: &str| AppInput::Leave(name.into());
+        inputs(&["a", "b", "c"].map(join)).await;
+        meet(&alice, &bob).await;
+        until_topics(&alice, &bob, &["a", "b"]).await;
+
+        network.set_subscription_filter(Some(SubscriptionFilter::new().topics(["b", "c"])));
+        inputs(&[join("d"), leave("c"), join("c")]).await;
+        until_topics(&alice, &bob, &["a", "b", "c"]).await;
+        // In this order only the last of them leads to the topics that are waited for.
+        inputs(&[leave("b"), leave("a"), join("a"), join("b")]).await;
+        until_topics(&alice, &bob, &["b", "c"]).await;
+
+        network.set_subscription_filter(None);
+        inputs(&[join("e")]).await;
+        // Those that were refused are still not among them.
+        until_topics(&alice, &bob, &["b", "c", "e"]).await;
         alice.shutdown().await;
         bob.shutdown().await;
     });

@@ -173,6 +173,7 @@ fn administrative_responses_are_as_documented() {
         let document = admin_document();
         let mut answered = BTreeSet::new();
         let score = "/admin/p2p/gossipsub/topics/{topic}/score";
+        let parameters = "/admin/p2p/gossipsub/parameters";
         let publish = "/admin/p2p/gossipsub/topics/{topic}/messages";
         for (method, path, argument, body, status) in [
             ("POST", "/admin/p2p/connect", "", Some(json!({ "point": 7 })), "200"),
@@ -196,6 +197,9 @@ fn administrative_responses_are_as_documented() {
             ("PUT", score, "a", Some(json!({ "weight": 1.0, "parameters": {} })), "200"),
             ("PUT", score, "a", Some(json!({ "weight": 1.0 })), "400"),
             ("PUT", score, "a", Some(json!({ "weight": -1.0, "parameters": {} })), "409"),
+            ("PATCH", parameters, "", Some(json!({ "degree_lazy": 7 })), "200"),
+            ("PATCH", parameters, "", Some(json!({ "degree_lazy": -1 })), "400"),
+            ("PATCH", parameters, "", Some(json!({ "degree_low": 100 })), "409"),
             ("POST", publish, "a", Some(json!({ "data": "x" })), "409"),
             ("POST", publish, "a", Some(json!({ "data": 1 })), "400"),
             ("POST", publish, "a?min_peers=0", Some(json!({ "hex": "78" })), "202"),

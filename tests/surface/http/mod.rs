@@ -14,6 +14,7 @@ mod load;
 mod messages;
 mod methods;
 mod page;
+mod parameters;
 mod problems;
 mod ranked;
 mod schema;
