@@ -76,7 +76,10 @@ fn topic_scores(topic: &Value) -> Value {
 /// The schema of the text of a topic.
 fn topic_name(topic: Shape) -> Value {
     match topic {
-        Shape::Integer => json!({ "type": "string", "pattern": "^(0|[1-9][0-9]{0,18})$" }),
+        Shape::Integer { min, .. } => {
+            let sign = if min < 0 { "-?" } else { "" };
+            json!({ "type": "string", "pattern": format!("^(0|{sign}[1-9][0-9]{{0,18}})$") })
+        }
         other => other.text_schema("topic"),
     }
 }
