@@ -300,7 +300,9 @@ impl NodeBuilder {
                 .refuse_replays(limits.extensions.replay_check_authors)
                 .build()
         });
-        check_topics(&self.topics, network.limits())?;
+        if let Some(error) = bad_topic(&self.topics, network.limits()) {
+            return Err(error);
+        }
         // The limits are checked with what the network does.
         limits.extensions.replay_check_authors = network.replay_check_authors();
         let limits = Limits::try_from(limits)?;
@@ -338,14 +340,10 @@ impl NodeBuilder {
     }
 }
 
-/// Refuses topics of which peers would never learn.
-fn check_topics(topics: &[TopicName], limits: &WireLimits) -> Result<(), NodeStartError> {
-    match topics.iter().find(|topic| !limits.allow_topic(topic)) {
-        Some(topic) => {
-            Err(NodeStartError::BadTopic { length: topic.as_str().len(), max: limits.max_topic_length })
-        }
-        None => Ok(()),
-    }
+/// Finds a topic of which peers would never learn.
+fn bad_topic(topics: &[TopicName], limits: &WireLimits) -> Option<NodeStartError> {
+    let topic = topics.iter().find(|topic| !limits.allow_topic(topic))?;
+    Some(NodeStartError::BadTopic { length: topic.as_str().len(), max: limits.max_topic_length })
 }
 
 impl Node {
