@@ -71,10 +71,13 @@ pub(super) fn parse_json<T: DeserializeOwned>(kind: &str, value: Value) -> Resul
     if value == "" {
         return Err(Problem::bad_request(format!("{kind} = \"\": must not be empty")));
     }
-    // `7.0` is an integer for JSON Schema, and not for serde_json.
-    let parsed = serde_json::from_value(value.clone()).or_else(|_| mistake::from_json(value.clone()));
     let text = mistake::shown(&value.to_string());
-    parsed.map_err(|_| Problem::bad_request(format!("{kind} = {text}: {RULE}")))
+    let parsed = match serde_json::from_value(value.clone()) {
+        // `7.0` is an integer for JSON Schema, and not for serde_json.
+        Err(_) if value.is_f64() => mistake::from_json(value).ok(),
+        parsed => parsed.ok(),
+    };
+    parsed.ok_or_else(|| Problem::bad_request(format!("{kind} = {text}: {RULE}")))
 }
 
 const RULE: &str = "must be in the form in which this API writes it";
@@ -109,6 +112,17 @@ mod tests {
         let topic = DalTopic { slot_index: 1, pkh: "tz1".to_owned() };
         assert_eq!(parse::<DalTopic>("topic", &Identifier::new(&topic).text()).unwrap(), topic);
         assert!(parse::<u64>("peer", "x").is_err());
+    }
+
+    #[cfg(feature = "libp2p")]
+    #[test]
+    fn an_address_is_a_text() {
+        let parse = |value| parse_json::<libp2p::Multiaddr>("point", value);
+        assert!(parse(serde_json::json!("/ip4/127.0.0.1/tcp/1")).is_ok());
+        // serde can read an address from its bytes too.
+        for other in [serde_json::json!([]), serde_json::json!([4, 127, 0, 0, 1]), serde_json::json!({})] {
+            assert!(parse(other).is_err());
+        }
     }
 
     #[test]
