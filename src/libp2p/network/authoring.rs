@@ -63,11 +63,17 @@ impl Libp2pNetwork {
         Ok(FullMessage { topic, message_id, message })
     }
 
-    fn check_size(&self, topic: &TopicName, length: usize) -> Result<(), AuthorError> {
+    /// Checks the length of a topic's name.
+    pub(super) fn check_topic(&self, topic: &TopicName) -> Result<(), AuthorError> {
         let limits = &self.hooks.limits;
-        if !limits.allow_topic(topic) {
-            return Err(AuthorError::BadTopic { length: topic.as_str().len(), max: limits.max_topic_length });
+        if limits.allow_topic(topic) {
+            return Ok(());
         }
+        Err(AuthorError::BadTopic { length: topic.as_str().len(), max: limits.max_topic_length })
+    }
+
+    fn check_size(&self, topic: &TopicName, length: usize) -> Result<(), AuthorError> {
+        self.check_topic(topic)?;
         let max = self.max_payload(topic);
         if length > max { Err(AuthorError::TooLarge { length, max }) } else { Ok(()) }
     }

@@ -306,9 +306,7 @@ impl Network for Libp2pNetwork {
     }
 
     fn refuse_topic(&self, topic: &TopicName) -> Option<String> {
-        let limits = &self.hooks.limits;
-        let refusal = || AuthorError::BadTopic { length: topic.as_str().len(), max: limits.max_topic_length };
-        (!limits.allow_topic(topic)).then(|| refusal().to_string())
+        self.check_topic(topic).err().map(|error| error.to_string())
     }
 
     fn transport_stats(&self) -> TransportStats {
